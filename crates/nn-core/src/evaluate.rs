@@ -12,12 +12,12 @@ use crate::{Activation, InputError, Layer, Network, Real, product::multiply};
 /// # Examples
 ///
 /// ```
-/// # use nalgebra::{dmatrix, dvector, DMatrix};
+/// # use nalgebra::{dmatrix, dvector};
 /// # use nncert_core::{Affine, Network, Evaluator};
 /// # let network = Network::relu_mlp(vec![Affine::new(dmatrix![1.0, 2.0], dvector![0.5])])?;
 /// let mut evaluator = Evaluator::<f32>::new(&network)?;
 /// // Two inputs, one a column.
-/// let batch = DMatrix::from_columns(&[[1.0, 1.0].into(), [0.0, -1.0].into()]);
+/// let batch = dmatrix![1.0, 0.0; 1.0, -1.0];
 /// assert_eq!(evaluator.evaluate(&batch)?.as_slice(), [3.5, -1.5]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

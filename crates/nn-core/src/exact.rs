@@ -188,6 +188,7 @@ pub fn dot(coefficients: &[f64], x: &[Dyadic], constant: f64) -> Option<Dyadic> 
 /// assert_eq!(value.compare(2.0f64.powi(-55)), Some(Ordering::Equal));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[allow(clippy::missing_panics_doc)] // a network's weights are finite by construction
 pub fn evaluate(network: &Network, x: &[f64]) -> Result<Vec<Dyadic>, ExactError> {
     InputError::check(network.inputs(), x.len())?;
     let mut values = Vec::with_capacity(x.len());

@@ -284,8 +284,8 @@ fn first_absurd(weight: &DMatrix<f64>) -> Option<(usize, usize, f64)> {
 }
 
 fn absurd(values: &[f64]) -> Option<(usize, f64)> {
-    // NaN compares false, so it is found too.
-    let index = values.iter().position(|value| !(value.abs() <= MAX_MAGNITUDE))?;
+    let fine = |value: &f64| value.abs() <= MAX_MAGNITUDE; // false for NaN
+    let index = values.iter().position(|value| !fine(value))?;
     Some((index, values[index]))
 }
 

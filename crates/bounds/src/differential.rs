@@ -1,0 +1,387 @@
+//! Joint backward propagation of a network and its compressed copy.
+
+use nalgebra::DMatrix;
+use nncert_core::product::multiply_transposed;
+use nncert_core::{Affine, Interval, PairedNetworks, Region};
+
+use crate::chain::{Chain, Pending, unstable};
+use crate::crown::refine;
+use crate::dense::{Dense, Image, difference, image};
+use crate::envelope::Envelope;
+use crate::intervals::Intervals;
+use crate::kernel::{Charged, GateFaces, GateLines, through_difference_gate};
+use crate::relaxations::Relaxations;
+use crate::relu::{Face, Faces, reconcile, relu_difference_interval, relu_interval};
+use crate::rows::{Rows, seed_coefficients};
+use crate::stage::Gate;
+use crate::{BoundsError, Rounding};
+
+/// What [`differential`] returns: bounds of `f`, `f'` and `f - f'`.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct PairBounds {
+    /// The region that the bounds hold on.
+    pub region: Region,
+    /// For each output an envelope of `f - f'`.
+    pub outputs: Vec<Envelope>,
+    /// The bounds of the outputs of `f`.
+    pub original: Vec<Interval>,
+    /// The bounds of the outputs of `f'`.
+    pub compressed: Vec<Interval>,
+}
+
+impl PairBounds {
+    /// The least `ε` for which `|f(x) - f'(x)| ≤ ε` is shown for all outputs and all `x`.
+    #[must_use]
+    pub fn epsilon(&self) -> f64 {
+        self.outputs.iter().map(|output| output.bounds.magnitude()).fold(0.0, f64::max)
+    }
+}
+
+/// Bounds `f - f'` by two affine functions of the input for each output.
+///
+/// The pass substitutes both networks backward together. Its state are
+/// coefficients on the difference and on the original's value,
+///
+/// ```text
+/// δ_k = W' δ̂ + (W - W') x̂ + (b - b'),   x_k = W x̂ + b
+/// ```
+///
+/// and each pair of ReLUs contributes faces of `ReLU(x) - ReLU(x - δ)`
+/// ([`relu_difference_faces`](crate::relu_difference_faces)). At every layer the
+/// bounds of `x`, `x'` and `δ` tighten each other, and where two separate CROWN
+/// passes do better (coarse compression on a large region), theirs are taken.
+///
+/// Guarantee: sound.
+///
+/// # Errors
+///
+/// [`BoundsError`] when the region does not fit, a layer is not supported, or a
+/// bound overflows.
+///
+/// # Examples
+///
+/// ```
+/// # use nalgebra::{dmatrix, dvector};
+/// # use nncert_core::{Affine, Domain, Network, PairedNetworks, Region};
+/// let network = |w: f64| Network::relu_mlp(vec![
+///     Affine::new(dmatrix![w; -1.0], dvector![0.0, 0.5]),
+///     Affine::new(dmatrix![1.0, 1.0], dvector![0.0]),
+/// ]);
+/// let pair = PairedNetworks::new(&network(1.0)?, &network(1.125)?)?;
+/// let region = Region::linf_ball(&[0.0], 1.0, &Domain::Everything)?;
+/// let bounds = nncert_bounds::differential(&pair, &region)?;
+/// // The exact difference ReLU(x) - ReLU(1.125 x) is between -0.125 and 0.
+/// let delta = bounds.outputs[0].bounds;
+/// assert!(delta.lower <= -0.125 && delta.upper >= 0.0 && bounds.epsilon() < 0.1251);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn differential(pair: &PairedNetworks, region: &Region) -> Result<PairBounds, BoundsError> {
+    differential_with(pair, region, &Relaxations::default(), Rounding::Outward)
+}
+
+/// [`differential`] with relaxations of the caller's choice.
+///
+/// The result is as sound as the relaxations are.
+///
+/// # Errors
+///
+/// As [`differential`].
+pub fn differential_with(
+    pair: &PairedNetworks,
+    region: &Region,
+    relaxations: &Relaxations,
+    rounding: Rounding,
+) -> Result<PairBounds, BoundsError> {
+    let mut joint = Joint::new(pair, region, rounding)?;
+    loop {
+        let mut layer = joint.pending()?;
+        match joint.original.gate() {
+            None => return Ok(joint.outputs(layer)),
+            Some(Gate::Open) => joint.pass_open(&layer),
+            Some(Gate::Relu) => {
+                joint.refine(&mut layer);
+                joint.pass_relu(&layer, relaxations);
+            }
+        }
+    }
+}
+
+/// Both networks and the difference, as far as they have been relaxed.
+struct Joint<'a> {
+    original: Chain<'a>,
+    compressed: Chain<'a>,
+    steps: Vec<JointStep>,
+    /// Neurons after the last relaxed stage that are not dead in both networks.
+    live: Vec<usize>,
+    /// The bounds there of `x̂`, and of `δ̂`.
+    values: Intervals,
+    differences: Intervals,
+}
+
+/// The affine layers of the next stage, before their gates are relaxed.
+struct JointPending {
+    original: Pending,
+    compressed: Pending,
+    /// `W'` over the live inputs, `W` likewise, and `W - W'`, `b - b'`.
+    compressed_weight: DMatrix<f64>,
+    original_weight: DMatrix<f64>,
+    difference: Dense,
+    /// The bounds of `δ` so far.
+    image: Image,
+}
+
+/// A relaxed stage of the pair, over live neurons only.
+struct JointStep {
+    original: DMatrix<f64>,
+    compressed: DMatrix<f64>,
+    difference: DMatrix<f64>,
+    lines: GateLines,
+    faces: GateFaces,
+    unit: f64,
+    underflow: f64,
+}
+
+impl<'a> Joint<'a> {
+    fn new(
+        pair: &'a PairedNetworks,
+        region: &'a Region,
+        rounding: Rounding,
+    ) -> Result<Self, BoundsError> {
+        let original = Chain::new(pair.original(), region, rounding)?;
+        let compressed = Chain::new(pair.compressed(), region, rounding)?;
+        let values = original.input.clone();
+        Ok(Self {
+            original,
+            compressed,
+            steps: Vec::new(),
+            live: region.free().to_vec(),
+            differences: Intervals::zeros(values.len()),
+            values,
+        })
+    }
+
+    fn pending(&self) -> Result<JointPending, BoundsError> {
+        let (original, compressed) = (self.original.pending()?, self.compressed.pending()?);
+        let stage = self.steps.len();
+        let (f, g) = (&self.original.stages[stage].affine, &self.compressed.stages[stage].affine);
+        let restricted = |affine: &Affine| Dense::restricted(affine, &self.live);
+        let delta = difference(f, g);
+        let first = self.steps.is_empty();
+        let delta =
+            if first { Dense::folded(&delta, self.original.region) } else { restricted(&delta) };
+        let (unit, outward) = (original.unit, self.original.outward);
+        let (full, copy) = (restricted(f), restricted(g));
+        // Before the first layer there is no difference yet.
+        let earlier = (!first).then_some((&copy, &self.differences));
+        let mut image = image(earlier, (&delta, &self.values), unit, outward)
+            .finite(self.original.stages[stage].layer)?;
+        for neuron in 0..image.bounds.len() {
+            let (x, y) = (original.image.bounds.get(neuron), compressed.image.bounds.get(neuron));
+            image.bounds.set(neuron, image.bounds.get(neuron).intersect(apart(x, y)));
+        }
+        Ok(JointPending {
+            original,
+            compressed,
+            original_weight: full.weight,
+            compressed_weight: copy.weight,
+            difference: delta,
+            image,
+        })
+    }
+
+    /// What underflow costs a row that passes a pending layer.
+    fn underflow(&self, layer: &JointPending) -> f64 {
+        layer.image.underflow(&self.differences) + layer.original.image.underflow(&self.values)
+    }
+
+    /// Bounds the difference of `neurons` of a pending layer by affine functions of the input.
+    fn rows(&self, layer: &JointPending, neurons: &[usize]) -> Rows {
+        let underflow = self.underflow(layer);
+        let unit = layer.original.unit;
+        let charge = |n: usize| 2.0 * unit * layer.image.reach[n] + underflow;
+        let difference = &layer.difference;
+        let mut rows = Rows::seed(&difference.weight, &difference.bias, neurons, charge);
+        let mut delta = seed_coefficients(&layer.compressed_weight, neurons);
+        for (index, step) in self.steps.iter().enumerate().rev() {
+            step.pull(&mut delta, &mut rows, index == 0, self.original.outward);
+        }
+        rows
+    }
+
+    /// Tightens the bounds of `x`, `x'` and `δ` of a pending layer.
+    fn refine(&self, layer: &mut JointPending) {
+        let mixed = layer.mixed();
+        let f = refine(&self.original, &mut layer.original, &mixed);
+        let g = refine(&self.compressed, &mut layer.compressed, &mixed);
+        let apart = f.minus(&g, &self.original.input);
+        layer.tighten(&mixed, &apart.concretise(&self.original.input, self.original.outward));
+        let mixed = layer.mixed();
+        let rows = self.rows(layer, &mixed);
+        layer.tighten(&mixed, &rows.concretise(&self.original.input, self.original.outward));
+    }
+
+    fn outputs(&self, mut layer: JointPending) -> PairBounds {
+        let (region, outward) = (self.original.region, self.original.outward);
+        let input = &self.original.input;
+        let all: Vec<usize> = (0..layer.image.bounds.len()).collect();
+        let f = refine(&self.original, &mut layer.original, &all);
+        let g = refine(&self.compressed, &mut layer.compressed, &all);
+        let (joint, apart) = (self.rows(&layer, &all), f.minus(&g, input));
+        let joint_bounds = joint.concretise(input, outward);
+        let apart_bounds = apart.concretise(input, outward);
+        layer.tighten(&all, &apart_bounds);
+        layer.tighten(&all, &joint_bounds);
+        let outputs = all.iter().map(|&output| {
+            let (j, a) = (joint_bounds[output], apart_bounds[output]);
+            let lower = if j.lower >= a.lower { &joint } else { &apart };
+            let upper = if j.upper <= a.upper { &joint } else { &apart };
+            Envelope {
+                lower: lower.lower_form(output, region, outward),
+                upper: upper.upper_form(output, region, outward),
+                bounds: layer.image.bounds.get(output),
+            }
+        });
+        PairBounds {
+            region: region.clone(),
+            outputs: outputs.collect(),
+            original: layer.original.image.bounds.iter().collect(),
+            compressed: layer.compressed.image.bounds.iter().collect(),
+        }
+    }
+
+    fn pass_relu(&mut self, layer: &JointPending, relaxations: &Relaxations) {
+        let n = layer.image.bounds.len();
+        let at = |neuron| layer.at(neuron);
+        let faces = (0..n).map(at).map(|(x, y, d)| (relaxations.relu_difference)(x, y, d));
+        let faces: Vec<Faces> = faces.collect();
+        let live: Vec<usize> = (0..n)
+            .filter(|&neuron| {
+                let (x, y, _) = at(neuron);
+                x.upper > 0.0 || y.upper > 0.0
+            })
+            .collect();
+        let lines: Vec<_> = (0..n).map(|neuron| (relaxations.relu)(at(neuron).0)).collect();
+        let values = live.iter().map(|&neuron| relu_interval(at(neuron).0)).collect();
+        let differences = live
+            .iter()
+            .map(|&neuron| {
+                let (x, y, d) = at(neuron);
+                relu_difference_interval(x, y, d)
+            })
+            .collect();
+        self.relax(layer, &faces, &layer.original.gate(&lines, &live), live, values, differences);
+        self.original.pass_relu(&layer.original, relaxations);
+        self.compressed.pass_relu(&layer.compressed, relaxations);
+    }
+
+    fn pass_open(&mut self, layer: &JointPending) {
+        let n = layer.image.bounds.len();
+        let open = Face { delta: 1.0, ..Face::default() };
+        let faces = vec![Faces { lower: open, upper: open }; n];
+        let lines = vec![crate::chain::OPEN; n];
+        let live: Vec<usize> = (0..n).collect();
+        let values = layer.original.image.bounds.clone();
+        let differences = layer.image.bounds.clone();
+        self.relax(layer, &faces, &layer.original.gate(&lines, &live), live, values, differences);
+        self.original.pass_open(&layer.original);
+        self.compressed.pass_open(&layer.compressed);
+    }
+
+    fn relax(
+        &mut self,
+        layer: &JointPending,
+        faces: &[Faces],
+        lines: &GateLines,
+        live: Vec<usize>,
+        values: Intervals,
+        differences: Intervals,
+    ) {
+        let pick = |value: fn(&Faces) -> f64| live.iter().map(|&n| value(&faces[n])).collect();
+        let faces = GateFaces {
+            lower_delta: pick(|f| f.lower.delta),
+            lower_x: pick(|f| f.lower.x),
+            lower_constant: pick(|f| f.lower.constant),
+            upper_delta: pick(|f| f.upper.delta),
+            upper_x: pick(|f| f.upper.x),
+            upper_constant: pick(|f| f.upper.constant),
+            bias: live.iter().map(|&n| layer.difference.bias[n]).collect(),
+            charge: layer.image.charges(layer.original.unit, &live),
+        };
+        let rows = |weight: &DMatrix<f64>| weight.select_rows(&live);
+        self.steps.push(JointStep {
+            original: rows(&layer.original_weight),
+            compressed: rows(&layer.compressed_weight),
+            difference: rows(&layer.difference.weight),
+            lines: lines.clone(),
+            faces,
+            unit: layer.original.unit,
+            underflow: self.underflow(layer),
+        });
+        (self.live, self.values, self.differences) = (live, values, differences);
+    }
+}
+
+impl JointPending {
+    /// The bounds of `x`, `x'` and `δ` of a neuron.
+    fn at(&self, neuron: usize) -> (Interval, Interval, Interval) {
+        let x = self.original.image.bounds.get(neuron);
+        let y = self.compressed.image.bounds.get(neuron);
+        (x, y, self.image.bounds.get(neuron))
+    }
+
+    /// The neurons whose two ReLUs are not both known to be on one side.
+    fn mixed(&self) -> Vec<usize> {
+        let mixed = |neuron: &usize| {
+            let (x, y, _) = self.at(*neuron);
+            unstable(x) || unstable(y) || (x.upper <= 0.0) != (y.upper <= 0.0)
+        };
+        (0..self.image.bounds.len()).filter(mixed).collect()
+    }
+
+    /// Takes over bounds of the differences of some neurons.
+    fn tighten(&mut self, neurons: &[usize], bounds: &[Interval]) {
+        for (&neuron, bound) in neurons.iter().zip(bounds) {
+            let (mut x, mut y, d) = self.at(neuron);
+            let mut d = d.intersect(*bound);
+            reconcile(&mut x, &mut y, &mut d);
+            self.original.image.bounds.set(neuron, x);
+            self.compressed.image.bounds.set(neuron, y);
+            self.image.bounds.set(neuron, d);
+        }
+    }
+}
+
+impl JointStep {
+    /// Substitutes the stage backward. `rows` hold the coefficients on `x̂` and the
+    /// constants, `delta` those on `δ̂`, which is nothing before the first layer.
+    fn pull(&self, delta: &mut DMatrix<f64>, rows: &mut Rows, first: bool, outward: bool) {
+        let Rows { coefficients: x, constants } = rows;
+        let mut add = |row: usize, sum: Charged| {
+            constants[row].value += sum.value;
+            constants[row].charge += sum.charge + self.underflow;
+        };
+        let (faces, lines, unit) = (&self.faces, &self.lines, self.unit);
+        if outward {
+            through_difference_gate::<true>(delta, x, faces, lines, unit, &mut add);
+        } else {
+            through_difference_gate::<false>(delta, x, faces, lines, unit, &mut add);
+        }
+        let mut next = DMatrix::zeros(self.original.ncols(), x.ncols());
+        multiply_transposed(&mut next, false, &self.original, x);
+        multiply_transposed(&mut next, true, &self.difference, delta);
+        *x = next;
+        if !first {
+            let mut next = DMatrix::zeros(self.compressed.ncols(), delta.ncols());
+            multiply_transposed(&mut next, false, &self.compressed, delta);
+            *delta = next;
+        }
+    }
+}
+
+/// `x - y` for values known separately.
+fn apart(x: Interval, y: Interval) -> Interval {
+    use nncert_core::directed::{sub_down, sub_up};
+    Interval::new(sub_down(x.lower, y.upper), sub_up(x.upper, y.lower))
+}

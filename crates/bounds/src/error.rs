@@ -1,0 +1,33 @@
+//! Why a pass gives no bounds.
+
+use nncert_core::LayerKind;
+
+/// Why a pass gives no bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BoundsError {
+    /// The region has another number of coordinates than the network has inputs.
+    #[error("expected a region in {expected} dimensions, found {found}")]
+    Region {
+        /// The network's inputs.
+        expected: usize,
+        /// The region's coordinates.
+        found: usize,
+    },
+    /// The pass does not know this kind of layer.
+    #[error("layer {layer} ({kind}) is not supported by this pass")]
+    Unsupported {
+        /// The layer, counted from 0.
+        layer: usize,
+        /// Its kind.
+        kind: LayerKind,
+    },
+    /// The values of a layer may exceed the range of `f64`.
+    #[error("layer {layer}: the bounds of neuron {neuron} overflow")]
+    Overflow {
+        /// The layer, counted from 0.
+        layer: usize,
+        /// The output neuron.
+        neuron: usize,
+    },
+}

@@ -1,0 +1,137 @@
+//! Rows: lower bounds of some neurons as affine functions of an earlier value.
+
+use nalgebra::DMatrix;
+use nncert_core::{Interval, Region};
+
+use crate::envelope::AffineForm;
+use crate::intervals::Intervals;
+use crate::kernel::{self, Charged};
+use crate::rounding::{UNDERFLOW, charged_down, gamma};
+
+/// Lower bounds of neurons and of their negations, one a column:
+///
+/// ```text
+/// column s < m:   x_s ≥ a_s · v + c_s - charge_s
+/// column m + s:  -x_s ≥ a_s · v + c_s - charge_s
+/// ```
+///
+/// `v` is the value that the rows have reached; at the end, the free inputs.
+/// The coefficients are exact numbers: what rounding took from them has been
+/// charged.
+#[derive(Clone, Debug)]
+pub(crate) struct Rows {
+    pub(crate) coefficients: DMatrix<f64>,
+    pub(crate) constants: Vec<Charged>,
+}
+
+impl Rows {
+    /// The rows `neurons` of a layer and their negations, as functions of its inputs.
+    ///
+    /// `charge` is what the layer's own bias may be wrong by, per neuron.
+    pub(crate) fn seed(
+        weight: &DMatrix<f64>,
+        bias: &[f64],
+        neurons: &[usize],
+        charge: impl Fn(usize) -> f64,
+    ) -> Self {
+        let coefficients = seed_coefficients(weight, neurons);
+        let constant = |sign: f64| {
+            let charge = &charge;
+            neurons.iter().map(move |&n| Charged { value: sign * bias[n], charge: charge(n) })
+        };
+        let constants = constant(1.0).chain(constant(-1.0)).collect();
+        Self { coefficients, constants }
+    }
+
+    /// The number of neurons, half the number of rows.
+    pub(crate) fn neurons(&self) -> usize {
+        self.constants.len() / 2
+    }
+
+    pub(crate) fn charge(&mut self, row: usize, sum: Charged, fixed: f64) {
+        let constant = &mut self.constants[row];
+        constant.value += sum.value;
+        constant.charge += sum.charge + fixed;
+    }
+
+    /// The bounds of each neuron over a box of inputs.
+    pub(crate) fn concretise(&self, input: &Intervals, outward: bool) -> Vec<Interval> {
+        let lower: Vec<f64> =
+            (0..self.constants.len()).map(|row| self.least(row, input, outward)).collect();
+        let (lower, negated) = lower.split_at(self.neurons());
+        lower.iter().zip(negated).map(|(&low, &neg)| Interval::new(low, -neg)).collect()
+    }
+
+    /// The least value of one row over a box of inputs.
+    fn least(&self, row: usize, input: &Intervals, outward: bool) -> f64 {
+        let column = self.coefficients.column(row);
+        let sum = kernel::least(column.as_slice(), &input.lower, &input.upper);
+        let Charged { value, charge } = self.constants[row];
+        if !outward {
+            return value + sum.value;
+        }
+        let n = column.len();
+        let rounding = gamma(n + 8) * (sum.charge + value.abs()) + UNDERFLOW * (n + 1) as f64;
+        charged_down(value + sum.value, charge + rounding)
+    }
+
+    /// Rows that bound `x - y` from rows of `x` and of `y` over the same inputs.
+    pub(crate) fn minus(&self, other: &Self, input: &Intervals) -> Self {
+        let m = self.neurons();
+        let mut coefficients = self.coefficients.clone();
+        let mut constants = self.constants.clone();
+        let unit = gamma(4);
+        for row in 0..2 * m {
+            // x - y ≥ lower(x) + lower(-y), and the other way round.
+            let opposite = (row + m) % (2 * m);
+            let mut size = 0.0;
+            for (j, (a, b)) in coefficients
+                .column_mut(row)
+                .iter_mut()
+                .zip(&other.coefficients.column(opposite))
+                .enumerate()
+            {
+                *a += b;
+                size += a.abs() * input.get(j).magnitude();
+            }
+            let (a, b) = (&mut constants[row], other.constants[opposite]);
+            a.charge += b.charge + unit * (size + a.value.abs() + b.value.abs()) + UNDERFLOW;
+            a.value += b.value;
+        }
+        Self { coefficients, constants }
+    }
+
+    /// The row that bounds neuron `index` from below, over all the inputs of a region.
+    pub(crate) fn lower_form(&self, index: usize, region: &Region, outward: bool) -> AffineForm {
+        self.form(index, region, outward)
+    }
+
+    /// The form that bounds neuron `index` from above, over all the inputs of a region.
+    pub(crate) fn upper_form(&self, index: usize, region: &Region, outward: bool) -> AffineForm {
+        self.form(self.neurons() + index, region, outward).negated()
+    }
+
+    fn form(&self, row: usize, region: &Region, outward: bool) -> AffineForm {
+        let mut coefficients = vec![0.0; region.dimension()];
+        for (&input, &value) in region.free().iter().zip(&self.coefficients.column(row)) {
+            coefficients[input] = value;
+        }
+        let Charged { value, charge } = self.constants[row];
+        let constant = if outward { charged_down(value, charge) } else { value };
+        AffineForm { coefficients, constant }
+    }
+}
+
+/// The coefficients of a seed: rows of a weight, and their negations, one a column.
+pub(crate) fn seed_coefficients(weight: &DMatrix<f64>, neurons: &[usize]) -> DMatrix<f64> {
+    let (inputs, m) = (weight.ncols(), neurons.len());
+    let mut coefficients = DMatrix::zeros(inputs, 2 * m);
+    for input in 0..inputs {
+        let column = weight.column(input);
+        for (row, &neuron) in neurons.iter().enumerate() {
+            coefficients[(input, row)] = column[neuron];
+            coefficients[(input, m + row)] = -column[neuron];
+        }
+    }
+    coefficients
+}
