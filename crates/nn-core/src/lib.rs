@@ -5,6 +5,8 @@ pub mod directed;
 #[cfg(feature = "exact")]
 pub mod exact;
 pub mod product;
+#[cfg(feature = "proptest")]
+pub mod strategies;
 
 mod affine;
 mod evaluate;
