@@ -1,6 +1,7 @@
 //! Networks, regions, compression and file formats for verifiers of compressed
 //! neural networks.
 
+pub mod compress;
 pub mod directed;
 #[cfg(feature = "exact")]
 pub mod exact;
