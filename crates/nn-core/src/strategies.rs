@@ -34,6 +34,11 @@ use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::compress::binary::power_of_two;
+use crate::compress::{
+    Compressed, Granularity, Scope, bfloat16, fixed_point_bits, float16, int8, prune_weights,
+    remove_lowest_norm, remove_neurons,
+};
 use crate::{Affine, Network, PairedNetworks, Region};
 
 /// ReLU networks with this many affine layers, and layers (input and output
@@ -76,9 +81,10 @@ pub fn network_of(
 
 /// A network of [`network`] and a copy of it.
 ///
-/// The copy has weights that moved by a relative `2^-40` to 1, has lost weights
-/// or neurons, is rounded to a grid, is the network itself, or is a network of
-/// the same shape that has nothing to do with it.
+/// The copy is compressed by any of the methods of [`compress`](crate::compress),
+/// has weights that moved by a relative `2^-40` to 1, has lost random neurons,
+/// is the network itself, or is a network of the same shape that has nothing to
+/// do with it.
 ///
 /// # Panics
 ///
@@ -372,14 +378,14 @@ impl<'a> Numbers<'a> {
     /// `± [1, 2) · 2^e` for an exponent of the range.
     fn binade(&mut self, exponents: RangeInclusive<i32>) -> f64 {
         let mantissa = 1.0 + self.rng.random::<f64>();
-        self.sign() * mantissa * two_to(self.rng.random_range(exponents))
+        self.sign() * mantissa * power_of_two(self.rng.random_range(exponents))
     }
 
     fn draw(&mut self, scale: Scale) -> f64 {
         match scale {
             Scale::Ordinary => self.deviation * bell(self.rng),
             Scale::Integer => f64::from(self.rng.random_range(-4..=4)),
-            Scale::PowerOfTwo => self.sign() * two_to(self.rng.random_range(-30..=19)),
+            Scale::PowerOfTwo => self.sign() * power_of_two(self.rng.random_range(-30..=19)),
             Scale::Sparse if self.rng.random_bool(0.7) => 0.0,
             Scale::Sparse => self.deviation * bell(self.rng),
             Scale::Zero => self.sign() * 0.0,
@@ -400,11 +406,6 @@ fn bell(rng: &mut ChaCha8Rng) -> f64 {
     (sum - 2.0) * 3f64.sqrt()
 }
 
-/// `2^exponent`, exactly, for exponents of normal numbers.
-fn two_to(exponent: i32) -> f64 {
-    f64::from_bits(u64::from((exponent + 1023).cast_unsigned()) << 52)
-}
-
 /// One stream for each purpose of a seed.
 fn rng(seed: u64, stream: u64) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -422,17 +423,21 @@ enum Change {
         some: bool,
         seed: u64,
     },
-    /// Weights and biases are rounded to multiples of `2^-fraction`.
-    Round {
-        fraction: i32,
+    FixedPoint {
+        bits: u32,
     },
-    /// Weights are zeroed at random.
-    DropWeights {
-        share: f64,
-        seed: u64,
+    Int8(Granularity),
+    Float16,
+    BFloat16,
+    PruneWeights {
+        ratio: f64,
+        scope: Scope,
+    },
+    RemoveLowestNorm {
+        ratio: f64,
     },
     /// Neurons are removed at random.
-    DropNeurons {
+    RemoveAny {
         share: f64,
         seed: u64,
     },
@@ -445,62 +450,70 @@ enum Change {
 
 fn change() -> impl Strategy<Value = Change> + Clone {
     let seed = || any::<u64>().no_shrink();
+    let granularity = prop_oneof![Just(Granularity::PerTensor), Just(Granularity::PerChannel)];
+    let scope = prop_oneof![Just(Scope::Layer), Just(Scope::Network)];
     prop_oneof![
         1 => Just(Change::Nothing),
-        3 => (-40..=0, any::<bool>(), seed())
+        4 => (-40..=0, any::<bool>(), seed())
             .prop_map(|(exponent, some, seed)| Change::Perturb { exponent, some, seed }),
-        2 => (2..=20).prop_map(|fraction| Change::Round { fraction }),
-        1 => (0.0..=1.0, seed()).prop_map(|(share, seed)| Change::DropWeights { share, seed }),
-        2 => (0.0..=1.0, seed()).prop_map(|(share, seed)| Change::DropNeurons { share, seed }),
-        1 => (vec(layer_recipe(), 1..=4), seed())
+        3 => (2u32..=16).prop_map(|bits| Change::FixedPoint { bits }),
+        2 => granularity.prop_map(Change::Int8),
+        1 => Just(Change::Float16),
+        1 => Just(Change::BFloat16),
+        2 => (0.0..=1.0, scope)
+            .prop_map(|(ratio, scope)| Change::PruneWeights { ratio, scope }),
+        1 => (0.0..=1.0).prop_map(|ratio| Change::RemoveLowestNorm { ratio }),
+        2 => (0.0..=1.0, seed()).prop_map(|(share, seed)| Change::RemoveAny { share, seed }),
+        2 => (vec(layer_recipe(), 1..=4), seed())
             .prop_map(|(layers, seed)| Change::Unrelated { layers, seed }),
     ]
 }
 
 impl Change {
     fn apply(&self, recipe: &Recipe, original: &Network) -> PairedNetworks {
-        let copy = match self {
-            Self::Nothing => original.clone(),
+        let compressed = match self {
+            Self::Nothing => return same_shape(original, original),
             Self::Perturb { exponent, some, seed } => {
-                let (mut rng, size) = (rng(*seed, 0), two_to(*exponent));
-                each_number(original, |_, value| {
-                    let change = size * (2.0 * rng.random::<f64>() - 1.0);
-                    if *some && rng.random() { value } else { value + value * change }
-                })
+                let copy = perturb(original, power_of_two(*exponent), *some, &mut rng(*seed, 0));
+                return same_shape(original, &copy);
             }
-            Self::Round { fraction } => {
-                let (up, down) = (two_to(*fraction), two_to(-fraction));
-                each_number(original, |_, value| (value * up).round() * down)
-            }
-            Self::DropWeights { share, seed } => {
-                let mut rng = rng(*seed, 0);
-                each_number(original, |is_weight, value| {
-                    if rng.random_bool(*share) && is_weight { 0.0 } else { value }
-                })
-            }
-            Self::DropNeurons { share, seed } => return drop_neurons(original, *share, *seed),
             Self::Unrelated { layers, seed } => {
                 let layers = layers.iter().cycle().take(recipe.widths.len() - 1).cloned();
                 let (widths, layers) = (recipe.widths.clone(), layers.collect());
-                Recipe { widths, layers, seed: *seed }.build()
+                return same_shape(original, &Recipe { widths, layers, seed: *seed }.build());
             }
+            Self::FixedPoint { bits } => fixed_point_bits(original, *bits).ok(),
+            Self::Int8(granularity) => int8(original, *granularity).ok(),
+            // Large weights overflow the one, but not the other.
+            Self::Float16 => float16(original).or_else(|_| bfloat16(original)).ok(),
+            Self::BFloat16 => bfloat16(original).ok(),
+            Self::PruneWeights { ratio, scope } => prune_weights(original, *ratio, *scope).ok(),
+            Self::RemoveLowestNorm { ratio } => remove_lowest_norm(original, *ratio).ok(),
+            Self::RemoveAny { share, seed } => remove_any(original, *share, &mut rng(*seed, 0)),
         };
-        PairedNetworks::new(original, &copy).expect("the copy has the shapes of the original")
+        let compressed = compressed.expect("weights up to 10^6 can be compressed");
+        compressed.pair(original).expect("a network fits its own compression")
     }
 }
 
-/// Changes every weight and every bias; `change` is told which it is.
-fn each_number(network: &Network, mut change: impl FnMut(bool, f64) -> f64) -> Network {
+fn same_shape(original: &Network, copy: &Network) -> PairedNetworks {
+    PairedNetworks::new(original, copy).expect("the copy has the shapes of the original")
+}
+
+/// Moves every number by at most `size` of itself; half of them stay when `some`.
+fn perturb(network: &Network, size: f64, some: bool, rng: &mut ChaCha8Rng) -> Network {
+    let mut moved = |value: f64| {
+        let change = size * (2.0 * rng.random::<f64>() - 1.0);
+        if some && rng.random() { value } else { value + value * change }
+    };
     let copy = network.map_affine(|_, affine| {
-        let weight = affine.weight.map(|value| change(true, value));
-        Affine::new(weight, affine.bias.map(|value| change(false, value)))
+        Affine::new(affine.weight.map(&mut moved), affine.bias.map(&mut moved))
     });
-    copy.expect("changed numbers stay finite")
+    copy.expect("moved numbers stay finite")
 }
 
 /// Removes hidden neurons, but never all of a layer.
-fn drop_neurons(original: &Network, share: f64, seed: u64) -> PairedNetworks {
-    let mut rng = rng(seed, 0);
+fn remove_any(original: &Network, share: f64, rng: &mut ChaCha8Rng) -> Option<Compressed> {
     let widths: Vec<usize> = original.affine_layers().map(Affine::outputs).collect();
     let removed: Vec<Vec<usize>> = widths[..widths.len() - 1]
         .iter()
@@ -509,18 +522,7 @@ fn drop_neurons(original: &Network, share: f64, seed: u64) -> PairedNetworks {
             (0..width).filter(|&neuron| rng.random_bool(share) && neuron != stays).collect()
         })
         .collect();
-    let copy = without(original, &removed);
-    PairedNetworks::with_removed(original, &copy, &removed).expect("the lists fit the copy")
-}
-
-fn without(original: &Network, removed: &[Vec<usize>]) -> Network {
-    let mut gone: &[usize] = &[];
-    let copy = original.map_affine(|index, affine| {
-        let weight = affine.weight.clone().remove_columns_at(gone);
-        gone = removed.get(index).map_or(&[], Vec::as_slice);
-        Affine::new(weight.remove_rows_at(gone), affine.bias.clone().remove_rows_at(gone))
-    });
-    copy.expect("at least one neuron of each layer stays")
+    remove_neurons(original, &removed).ok()
 }
 
 /// How a region is made in any dimension.

@@ -85,11 +85,11 @@ impl Entry {
 fn prune(layers: &mut [Affine], ratio: f64) -> Result<(), PruneError> {
     let mut entries = Vec::new();
     for (layer, affine) in layers.iter().enumerate() {
-        let columns = affine.weight.column_iter().enumerate();
-        entries.extend(columns.flat_map(|(column, weights)| {
-            let sizes: Vec<f64> = weights.iter().map(|weight| weight.abs()).collect();
-            sizes.into_iter().enumerate().map(move |(row, size)| Entry { size, layer, row, column })
-        }));
+        for (position, weight) in affine.weight.iter().enumerate() {
+            // Storage is by columns.
+            let (row, column) = (position % affine.outputs(), position / affine.outputs());
+            entries.push(Entry { size: weight.abs(), layer, row, column });
+        }
     }
     let count = share(ratio, entries.len()).ok_or(PruneError::Ratio { ratio })?;
     if count < entries.len() {

@@ -75,7 +75,9 @@ pub fn remove_lowest_norm(network: &Network, ratio: f64) -> Result<Compressed, R
     let mut removed = no_removal(network);
     for (list, layer) in removed.iter_mut().zip(network.affine_layers()) {
         let count = share(ratio, layer.outputs()).ok_or(RemoveError::Ratio { ratio })?;
-        *list = lowest(&layer.weight.row_iter().map(norm).collect::<Vec<_>>());
+        let norms: Vec<f64> =
+            layer.weight.row_iter().map(|row| norm(row.iter().copied())).collect();
+        *list = lowest(&norms);
         list.truncate(count.min(layer.outputs() - 1));
     }
     remove(network, &removed, Method::RemoveLowestNorm { ratio })
@@ -89,14 +91,12 @@ fn lowest(norms: &[f64]) -> Vec<usize> {
 }
 
 /// The Euclidean norm; scaled, so that small weights do not vanish when squared.
-fn norm(
-    row: nalgebra::MatrixView<'_, f64, nalgebra::U1, nalgebra::Dyn, nalgebra::U1, nalgebra::Dyn>,
-) -> f64 {
-    let largest = row.amax();
+fn norm(weights: impl Iterator<Item = f64> + Clone) -> f64 {
+    let largest = weights.clone().fold(0.0, |largest, weight| weight.abs().max(largest));
     if largest == 0.0 {
         return 0.0;
     }
-    largest * row.iter().map(|weight| (weight / largest) * (weight / largest)).sum::<f64>().sqrt()
+    largest * weights.map(|weight| (weight / largest) * (weight / largest)).sum::<f64>().sqrt()
 }
 
 fn remove(
@@ -125,14 +125,17 @@ fn remove(
     Ok(Compressed { network: smaller, summary })
 }
 
-/// Neurons can be removed between layers that keep them apart.
 fn check_layers(network: &Network) -> Result<(), RemoveError> {
-    for layer in network.layers() {
-        match layer {
-            Layer::Affine(_) | Layer::Activation(_) => {}
+    // Every kind of layer has to say whether a neuron that goes in comes out alone.
+    let separate = |layer: &Layer| match layer {
+        Layer::Affine(_) | Layer::Activation(_) => true,
+    };
+    match network.layers().iter().position(|layer| !separate(layer)) {
+        None => Ok(()),
+        Some(layer) => {
+            Err(RemoveError::Unsupported { layer, kind: network.layers()[layer].kind() })
         }
     }
-    Ok(())
 }
 
 /// Checks an ascending list.

@@ -151,7 +151,7 @@ impl fmt::Display for LayerSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} weights, {} of them zero", self.weights, self.zeros)?;
         if self.largest_change > 0.0 {
-            write!(f, ", changed by at most {:.3e}", self.largest_change)?;
+            write!(f, ", largest change {:.3e}", self.largest_change)?;
         }
         if self.largest_bias_change > 0.0 {
             write!(f, " (biases {:.3e})", self.largest_bias_change)?;
