@@ -1,1 +1,5 @@
-//! nncert-prob
+//! Tails.
+#![forbid(unsafe_code)]
+
+mod rounding;
+
