@@ -98,7 +98,11 @@ pub(crate) fn div_down(a: f64, b: f64) -> f64 {
 /// An upper bound of `x / 2`; exact outside the subnormal range.
 pub(crate) fn half_up(x: f64) -> f64 {
     let half = 0.5 * x;
-    if half + half < x { half.next_up() } else { half }
+    if half + half < x {
+        half.next_up()
+    } else {
+        half
+    }
 }
 
 /// A lower bound of `x / 2`; exact outside the subnormal range.
