@@ -264,3 +264,29 @@ fn laws_may_be_mixed() {
         single.upper_tail(0.75, Tail::Chernoff)
     );
 }
+
+/// A fair coin with the sides -1 and 1.
+#[derive(Debug)]
+struct Sign;
+
+impl Distribution for Sign {
+    fn support(&self) -> (f64, f64) {
+        (-1.0, 1.0)
+    }
+    fn mean(&self) -> (f64, f64) {
+        (0.0, 0.0)
+    }
+}
+
+#[test]
+fn the_largest_value_may_have_a_probability() {
+    let coins = [Sign, Sign, Sign, Sign];
+    let form = LinearForm::new(&[1.0; 4], 0.0, &coins).unwrap();
+    for method in Tail::ALL {
+        assert!(form.upper_tail(4.0, method).get() >= 1.0 / 16.0, "{method}");
+        assert!(
+            form.lower_tail_unclipped(-4.0, method).get() >= 1.0 / 16.0,
+            "{method}"
+        );
+    }
+}
