@@ -2,31 +2,31 @@
 
 use nncert_prob::{Distribution, LinearForm, Tail};
 use num_rational::BigRational;
-use num_traits::pow;
 use proptest::prelude::*;
 
-/// How often the coin shows 1 rather than 0; exact as a float.
-const RARE: f64 = 0.125;
-
-/// A coin that seldom shows 1, with its exact moment generating function.
+/// A coin that shows 1 with this probability, else 0, with its exact moment generating function.
 #[derive(Debug)]
-struct RareCoin;
+struct Coin(f64);
 
-impl Distribution for RareCoin {
+/// Probabilities of a coin that is skewed to either side; exact as floats.
+const RARE: f64 = 0.125;
+const FREQUENT: f64 = 0.875;
+
+impl Distribution for Coin {
     fn support(&self) -> (f64, f64) {
         (0.0, 1.0)
     }
 
     fn mean(&self) -> (f64, f64) {
-        (RARE, RARE)
+        (self.0, self.0)
     }
 
     fn log_mgf(&self, s: f64) -> f64 {
         // ln(1 - p + p e^s) - p s, with e^|s| taken out and far more than the rounding errors put on top.
         let value = if s > 0.0 {
-            (1.0 - RARE) * s + (RARE + (1.0 - RARE) * (-s).exp()).ln()
+            (1.0 - self.0) * s + (self.0 + (1.0 - self.0) * (-s).exp()).ln()
         } else {
-            (1.0 - RARE + RARE * s.exp()).ln() - RARE * s
+            (1.0 - self.0 + self.0 * s.exp()).ln() - self.0 * s
         };
         value + 1e-13 * (1.0 + s.abs())
     }
@@ -39,11 +39,13 @@ fn exact(x: f64) -> BigRational {
 proptest! {
     #[test]
     fn bounds_are_at_least_the_exact_tail(
-        coefficients in prop::collection::vec(-4.0..4.0_f64, 1..=6),
+        (coefficients, frequent) in (1..=6_usize).prop_flat_map(|n| {
+            (prop::collection::vec(-4.0..4.0_f64, n), prop::collection::vec(any::<bool>(), n))
+        }),
         place in 0.0..=1.0_f64,
     ) {
         let n = coefficients.len();
-        let coins: Vec<RareCoin> = (0..n).map(|_| RareCoin).collect();
+        let coins: Vec<Coin> = frequent.iter().map(|&f| Coin(if f { FREQUENT } else { RARE })).collect();
         let form = LinearForm::new(&coefficients, 0.0, &coins).unwrap();
         let ((low, high), (least, greatest)) = (form.moments().mean, form.moments().range);
         let (above, below) = (high + place * (greatest - high), low - place * (low - least));
@@ -51,8 +53,8 @@ proptest! {
         for throw in 0..1_u32 << n {
             let shown = |i: usize| throw >> i & 1 == 1;
             let value = (0..n).filter(|&i| shown(i)).fold(exact(0.0), |sum, i| sum + exact(coefficients[i]));
-            let ones = throw.count_ones() as usize;
-            let weight = pow(exact(RARE), ones) * pow(exact(1.0 - RARE), n - ones);
+            let probability = |i: usize| if shown(i) { coins[i].0 } else { 1.0 - coins[i].0 };
+            let weight = (0..n).fold(exact(1.0), |product, i| product * exact(probability(i)));
             if value >= exact(above) {
                 exact_above += &weight;
             }
@@ -72,7 +74,7 @@ proptest! {
 /// The exact moment generating function pays: six rare coins all show 1 with probability 8⁻⁶.
 #[test]
 fn chernoff_uses_the_law() {
-    let coins = [const { RareCoin }; 6];
+    let coins = [const { Coin(RARE) }; 6];
     let form = LinearForm::new(&[1.0; 6], 0.0, &coins).unwrap();
     let all = 8.0_f64.powi(-6);
     let chernoff = form.upper_tail(6.0, Tail::Chernoff).get();
