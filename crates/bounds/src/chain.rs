@@ -1,12 +1,12 @@
 //! Backward substitution through one network: the machinery of CROWN.
 
 use nalgebra::DMatrix;
-use nncert_core::product::multiply_transposed;
+use nncert_core::product::{multiply_transposed, reshape};
 use nncert_core::{Interval, Network, Region};
 
-use crate::dense::{Dense, Image, image, unit};
+use crate::dense::{Dense, Image, image, padded_rows, unit};
 use crate::intervals::Intervals;
-use crate::kernel::{GateLines, through_gate};
+use crate::kernel::{Before, GateLines, Toll, padded, through_gate};
 use crate::relu::{Line, Lines};
 use crate::rows::Rows;
 use crate::stage::{Stage, stages};
@@ -24,8 +24,10 @@ pub(crate) struct Chain<'a> {
     steps: Vec<Step>,
     /// The neurons after the last relaxed stage that are not dead.
     pub(crate) live: Vec<usize>,
-    /// Their bounds.
+    /// Their bounds, padded.
     pub(crate) values: Intervals,
+    /// Room for one product.
+    scratch: DMatrix<f64>,
 }
 
 /// The affine layer of the next stage, before its gate is relaxed.
@@ -41,8 +43,7 @@ pub(crate) struct Pending {
 struct Step {
     weight: DMatrix<f64>,
     gate: GateLines,
-    unit: f64,
-    underflow: f64,
+    toll: Toll,
 }
 
 impl<'a> Chain<'a> {
@@ -64,6 +65,7 @@ impl<'a> Chain<'a> {
             input,
             steps: Vec::new(),
             live: region.free().to_vec(),
+            scratch: DMatrix::zeros(0, 0),
         })
     }
 
@@ -78,7 +80,7 @@ impl<'a> Chain<'a> {
         let dense = if self.steps.is_empty() {
             Dense::folded(&stage.affine, self.region)
         } else {
-            Dense::restricted(&stage.affine, &self.live)
+            Dense::restricted(&stage.affine, &self.live, self.values.len())
         };
         let unit = unit(&stage.affine, self.stages.len());
         let image = image(None, (&dense, &self.values), unit, self.outward).finite(stage.layer)?;
@@ -86,69 +88,59 @@ impl<'a> Chain<'a> {
     }
 
     /// Bounds `neurons` of a pending layer by affine functions of the input.
-    pub(crate) fn rows(&self, pending: &Pending, neurons: &[usize]) -> Rows {
+    pub(crate) fn rows(&mut self, pending: &Pending, neurons: &[usize]) -> Rows {
         let Pending { dense, image, unit } = pending;
         let underflow = image.underflow(&self.values);
-        let charge = |n: usize| 2.0 * unit * image.reach[n] + underflow;
+        let charge = |n: usize| image.charge(*unit, n) + underflow;
         let mut rows = Rows::seed(&dense.weight, &dense.bias, neurons, charge);
         for step in self.steps.iter().rev() {
-            step.pull(&mut rows, self.outward);
+            step.pull(&mut rows, &mut self.scratch, self.outward);
         }
         rows
     }
 
-    /// Moves past the gate of a pending layer, given its lines over all neurons
-    /// and the neurons that stay.
+    /// Moves past the gate of a pending layer, given its lines over the neurons that stay.
     pub(crate) fn relax(
         &mut self,
         pending: &Pending,
-        lines: &[Lines],
+        lines: &GateLines,
         live: Vec<usize>,
         values: Intervals,
     ) {
-        let underflow = pending.image.underflow(&self.values);
         self.steps.push(Step {
-            weight: pending.dense.rows(&live),
-            gate: pending.gate(lines, &live),
-            unit: pending.unit,
-            underflow,
+            weight: padded_rows(&pending.dense.weight, &live),
+            gate: lines.clone(),
+            toll: Toll { unit: pending.unit, underflow: pending.image.underflow(&self.values) },
         });
-        self.values = values;
+        self.values = values.padded(padded(live.len()));
         self.live = live;
     }
 }
 
 impl Pending {
-    /// The gate's arrays over the neurons `live`.
-    pub(crate) fn gate(&self, lines: &[Lines], live: &[usize]) -> GateLines {
-        let pick = |value: fn(&Lines) -> f64| live.iter().map(|&n| value(&lines[n])).collect();
-        GateLines {
-            lower_slope: pick(|l| l.lower.slope),
-            lower_intercept: pick(|l| l.lower.intercept),
-            upper_slope: pick(|l| l.upper.slope),
-            upper_intercept: pick(|l| l.upper.intercept),
-            bias: live.iter().map(|&n| self.dense.bias[n]).collect(),
-            charge: self.image.charges(self.unit, live),
-        }
+    /// A gate over the neurons `live`.
+    pub(crate) fn gate(&self, live: &[usize], lines: impl Fn(usize) -> Lines) -> GateLines {
+        let neurons: Vec<_> = live.iter().map(|&n| (lines(n), self.before(n))).collect();
+        GateLines::new(&neurons)
+    }
+
+    fn before(&self, neuron: usize) -> Before {
+        Before { bias: self.dense.bias[neuron], charge: self.image.charge(self.unit, neuron) }
     }
 }
 
 impl Step {
     /// Substitutes the stage backward: rows on its output become rows on its input.
-    fn pull(&self, rows: &mut Rows, outward: bool) {
+    fn pull(&self, rows: &mut Rows, scratch: &mut DMatrix<f64>, outward: bool) {
         let Rows { coefficients, constants } = rows;
-        let mut add = |row: usize, sum: crate::kernel::Charged| {
-            constants[row].value += sum.value;
-            constants[row].charge += sum.charge + self.underflow;
-        };
         if outward {
-            through_gate::<true>(coefficients, &self.gate, self.unit, &mut add);
+            through_gate::<true>(coefficients, constants, &self.gate, self.toll);
         } else {
-            through_gate::<false>(coefficients, &self.gate, self.unit, &mut add);
+            through_gate::<false>(coefficients, constants, &self.gate, self.toll);
         }
-        let mut next = DMatrix::zeros(self.weight.ncols(), coefficients.ncols());
-        multiply_transposed(&mut next, false, &self.weight, coefficients);
-        *coefficients = next;
+        reshape(scratch, self.weight.ncols(), coefficients.ncols());
+        multiply_transposed(scratch, false, &self.weight, coefficients);
+        core::mem::swap(coefficients, scratch);
     }
 }
 

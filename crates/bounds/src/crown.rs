@@ -6,7 +6,7 @@ use crate::chain::{Chain, OPEN, Pending, unstable};
 use crate::envelope::Envelope;
 use crate::intervals::Intervals;
 use crate::relaxations::Relaxations;
-use crate::relu::{Lines, relu_interval};
+use crate::relu::relu_interval;
 use crate::rows::Rows;
 use crate::stage::Gate;
 use crate::{BoundsError, Rounding};
@@ -89,7 +89,7 @@ pub fn crown_with(
         let mut pending = chain.pending()?;
         match chain.gate() {
             None => {
-                let outputs = outputs(&chain, &pending);
+                let outputs = outputs(&mut chain, &pending);
                 return Ok(NetworkBounds { region: region.clone(), outputs, pre_activations });
             }
             Some(Gate::Open) => chain.pass_open(&pending),
@@ -97,7 +97,7 @@ pub fn crown_with(
                 let bounds = &pending.image.bounds;
                 let rows: Vec<usize> =
                     (0..bounds.len()).filter(|&n| unstable(bounds.get(n))).collect();
-                refine(&chain, &mut pending, &rows);
+                refine(&mut chain, &mut pending, &rows);
                 chain.pass_relu(&pending, relaxations);
                 pre_activations.push(pending.image.bounds.iter().collect());
             }
@@ -106,7 +106,7 @@ pub fn crown_with(
 }
 
 /// Tightens the pending bounds of some neurons by back substitution.
-pub(crate) fn refine(chain: &Chain<'_>, pending: &mut Pending, neurons: &[usize]) -> Rows {
+pub(crate) fn refine(chain: &mut Chain<'_>, pending: &mut Pending, neurons: &[usize]) -> Rows {
     let rows = chain.rows(pending, neurons);
     let bounds = rows.concretise(&chain.input, chain.outward);
     for (&neuron, bound) in neurons.iter().zip(bounds) {
@@ -116,7 +116,7 @@ pub(crate) fn refine(chain: &Chain<'_>, pending: &mut Pending, neurons: &[usize]
     rows
 }
 
-fn outputs(chain: &Chain<'_>, pending: &Pending) -> Vec<Envelope> {
+fn outputs(chain: &mut Chain<'_>, pending: &Pending) -> Vec<Envelope> {
     let all: Vec<usize> = (0..pending.image.bounds.len()).collect();
     let rows = chain.rows(pending, &all);
     let bounds = rows.concretise(&chain.input, chain.outward);
@@ -137,15 +137,14 @@ impl Chain<'_> {
 
     pub(crate) fn pass_open(&mut self, pending: &Pending) {
         let values = pending.image.bounds.clone();
-        let lines = vec![OPEN; values.len()];
-        let live = (0..values.len()).collect();
-        self.relax(pending, &lines, live, values);
+        let live: Vec<usize> = (0..values.len()).collect();
+        self.relax(pending, &pending.gate(&live, |_| OPEN), live, values);
     }
 
     pub(crate) fn pass_relu(&mut self, pending: &Pending, relaxations: &Relaxations) {
         let bounds = &pending.image.bounds;
-        let lines: Vec<Lines> = bounds.iter().map(relaxations.relu).collect();
         let live: Vec<usize> = (0..bounds.len()).filter(|&n| bounds.upper[n] > 0.0).collect();
+        let lines = pending.gate(&live, |n| (relaxations.relu)(bounds.get(n)));
         let values: Intervals = live.iter().map(|&n| relu_interval(bounds.get(n))).collect();
         self.relax(pending, &lines, live, values);
     }

@@ -5,7 +5,7 @@ use nncert_core::{Affine, Interval, Region};
 
 use crate::BoundsError;
 use crate::intervals::Intervals;
-use crate::kernel;
+use crate::kernel::{self, padded};
 use crate::rounding::{UNDERFLOW, charged_down, charged_up, gamma};
 
 /// `y = W x + b` over the live inputs of a layer.
@@ -29,9 +29,15 @@ pub(crate) struct Image {
 }
 
 impl Dense {
-    /// The layer over the inputs `live`.
-    pub(crate) fn restricted(affine: &Affine, live: &[usize]) -> Self {
-        let weight = select_columns(&affine.weight, live);
+    /// The layer over the inputs `live` and as many zero columns as make `width`.
+    pub(crate) fn restricted(affine: &Affine, live: &[usize], width: usize) -> Self {
+        let rows = affine.outputs();
+        let mut weight = Vec::with_capacity(rows * width);
+        for &input in live {
+            weight.extend_from_slice(affine.weight.column(input).as_slice());
+        }
+        weight.resize(rows * width, 0.0);
+        let weight = DMatrix::from_vec(rows, width, weight);
         let bias: Vec<f64> = affine.bias.iter().copied().collect();
         let bias_reach = bias.iter().map(|value| value.abs()).collect();
         Self { weight, bias, bias_reach }
@@ -39,7 +45,7 @@ impl Dense {
 
     /// The first layer over the free inputs of `region`, the fixed ones folded into `b`.
     pub(crate) fn folded(affine: &Affine, region: &Region) -> Self {
-        let mut dense = Self::restricted(affine, region.free());
+        let mut dense = Self::restricted(affine, region.free(), region.free().len());
         let mut free = region.free().iter().copied().peekable();
         for (input, &value) in region.lower().iter().enumerate() {
             if free.next_if_eq(&input).is_some() || value == 0.0 {
@@ -56,20 +62,17 @@ impl Dense {
         }
         dense
     }
-
-    /// The layer with only some of its outputs.
-    pub(crate) fn rows(&self, live: &[usize]) -> DMatrix<f64> {
-        if live.len() == self.weight.nrows() {
-            self.weight.clone()
-        } else {
-            self.weight.select_rows(live)
-        }
-    }
 }
 
-/// The columns `live` of `matrix`, in that order.
-pub(crate) fn select_columns(matrix: &DMatrix<f64>, live: &[usize]) -> DMatrix<f64> {
-    if live.len() == matrix.ncols() { matrix.clone() } else { matrix.select_columns(live) }
+/// The rows `live` of a weight, padded with zero rows.
+pub(crate) fn padded_rows(weight: &DMatrix<f64>, live: &[usize]) -> DMatrix<f64> {
+    let rows = padded(live.len());
+    let mut values = Vec::with_capacity(rows * weight.ncols());
+    for column in weight.as_slice().chunks_exact(weight.nrows()) {
+        values.extend(live.iter().map(|&row| column[row]));
+        values.resize(values.len() + rows - live.len(), 0.0);
+    }
+    DMatrix::from_vec(rows, weight.ncols(), values)
 }
 
 /// How many roundings a sum over a layer can meet, and what they cost.
@@ -127,9 +130,9 @@ impl Image {
         }
     }
 
-    /// What rounding costs per unit of coefficient on each of some outputs.
-    pub(crate) fn charges(&self, unit: f64, neurons: &[usize]) -> Vec<f64> {
-        neurons.iter().map(|&n| 2.0 * unit * self.reach[n] + f64::MIN_POSITIVE).collect()
+    /// What rounding costs per unit of coefficient on an output.
+    pub(crate) fn charge(&self, unit: f64, neuron: usize) -> f64 {
+        2.0 * unit * self.reach[neuron] + f64::MIN_POSITIVE
     }
 
     /// What underflow costs every row that passes this layer, whatever its coefficients.

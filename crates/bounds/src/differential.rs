@@ -1,15 +1,15 @@
 //! Joint backward propagation of a network and its compressed copy.
 
 use nalgebra::DMatrix;
-use nncert_core::product::multiply_transposed;
+use nncert_core::product::{multiply_transposed, reshape};
 use nncert_core::{Affine, Interval, PairedNetworks, Region};
 
-use crate::chain::{Chain, Pending, unstable};
+use crate::chain::{Chain, OPEN, Pending, unstable};
 use crate::crown::refine;
-use crate::dense::{Dense, Image, difference, image};
+use crate::dense::{Dense, Image, difference, image, padded_rows};
 use crate::envelope::Envelope;
 use crate::intervals::Intervals;
-use crate::kernel::{Charged, GateFaces, GateLines, through_difference_gate};
+use crate::kernel::{Before, GateFaces, GateLines, Toll, padded, through_difference_gate};
 use crate::relaxations::Relaxations;
 use crate::relu::{Face, Faces, reconcile, relu_difference_interval, relu_interval};
 use crate::rows::{Rows, seed_coefficients};
@@ -118,6 +118,8 @@ struct Joint<'a> {
     /// The bounds there of `x̂`, and of `δ̂`.
     values: Intervals,
     differences: Intervals,
+    /// Room for one product.
+    scratch: DMatrix<f64>,
 }
 
 /// The affine layers of the next stage, before their gates are relaxed.
@@ -139,8 +141,7 @@ struct JointStep {
     difference: DMatrix<f64>,
     lines: GateLines,
     faces: GateFaces,
-    unit: f64,
-    underflow: f64,
+    toll: Toll,
 }
 
 impl<'a> Joint<'a> {
@@ -158,6 +159,7 @@ impl<'a> Joint<'a> {
             steps: Vec::new(),
             live: region.free().to_vec(),
             differences: Intervals::zeros(values.len()),
+            scratch: DMatrix::zeros(0, 0),
             values,
         })
     }
@@ -166,7 +168,7 @@ impl<'a> Joint<'a> {
         let (original, compressed) = (self.original.pending()?, self.compressed.pending()?);
         let stage = self.steps.len();
         let (f, g) = (&self.original.stages[stage].affine, &self.compressed.stages[stage].affine);
-        let restricted = |affine: &Affine| Dense::restricted(affine, &self.live);
+        let restricted = |affine: &Affine| Dense::restricted(affine, &self.live, self.values.len());
         let delta = difference(f, g);
         let first = self.steps.is_empty();
         let delta =
@@ -197,24 +199,24 @@ impl<'a> Joint<'a> {
     }
 
     /// Bounds the difference of `neurons` of a pending layer by affine functions of the input.
-    fn rows(&self, layer: &JointPending, neurons: &[usize]) -> Rows {
+    fn rows(&mut self, layer: &JointPending, neurons: &[usize]) -> Rows {
         let underflow = self.underflow(layer);
         let unit = layer.original.unit;
-        let charge = |n: usize| 2.0 * unit * layer.image.reach[n] + underflow;
+        let charge = |n: usize| layer.image.charge(unit, n) + underflow;
         let difference = &layer.difference;
         let mut rows = Rows::seed(&difference.weight, &difference.bias, neurons, charge);
         let mut delta = seed_coefficients(&layer.compressed_weight, neurons);
         for (index, step) in self.steps.iter().enumerate().rev() {
-            step.pull(&mut delta, &mut rows, index == 0, self.original.outward);
+            step.pull(&mut delta, &mut rows, &mut self.scratch, index == 0, self.original.outward);
         }
         rows
     }
 
     /// Tightens the bounds of `x`, `x'` and `δ` of a pending layer.
-    fn refine(&self, layer: &mut JointPending) {
+    fn refine(&mut self, layer: &mut JointPending) {
         let mixed = layer.mixed();
-        let f = refine(&self.original, &mut layer.original, &mixed);
-        let g = refine(&self.compressed, &mut layer.compressed, &mixed);
+        let f = refine(&mut self.original, &mut layer.original, &mixed);
+        let g = refine(&mut self.compressed, &mut layer.compressed, &mixed);
         let apart = f.minus(&g, &self.original.input);
         layer.tighten(&mixed, &apart.concretise(&self.original.input, self.original.outward));
         let mixed = layer.mixed();
@@ -222,13 +224,14 @@ impl<'a> Joint<'a> {
         layer.tighten(&mixed, &rows.concretise(&self.original.input, self.original.outward));
     }
 
-    fn outputs(&self, mut layer: JointPending) -> PairBounds {
+    fn outputs(&mut self, mut layer: JointPending) -> PairBounds {
         let (region, outward) = (self.original.region, self.original.outward);
-        let input = &self.original.input;
         let all: Vec<usize> = (0..layer.image.bounds.len()).collect();
-        let f = refine(&self.original, &mut layer.original, &all);
-        let g = refine(&self.compressed, &mut layer.compressed, &all);
-        let (joint, apart) = (self.rows(&layer, &all), f.minus(&g, input));
+        let f = refine(&mut self.original, &mut layer.original, &all);
+        let g = refine(&mut self.compressed, &mut layer.compressed, &all);
+        let joint = self.rows(&layer, &all);
+        let input = &self.original.input;
+        let apart = f.minus(&g, input);
         let joint_bounds = joint.concretise(input, outward);
         let apart_bounds = apart.concretise(input, outward);
         layer.tighten(&all, &apart_bounds);
@@ -252,39 +255,38 @@ impl<'a> Joint<'a> {
     }
 
     fn pass_relu(&mut self, layer: &JointPending, relaxations: &Relaxations) {
-        let n = layer.image.bounds.len();
-        let at = |neuron| layer.at(neuron);
-        let faces = (0..n).map(at).map(|(x, y, d)| (relaxations.relu_difference)(x, y, d));
-        let faces: Vec<Faces> = faces.collect();
-        let live: Vec<usize> = (0..n)
+        let live: Vec<usize> = (0..layer.image.bounds.len())
             .filter(|&neuron| {
-                let (x, y, _) = at(neuron);
+                let (x, y, _) = layer.at(neuron);
                 x.upper > 0.0 || y.upper > 0.0
             })
             .collect();
-        let lines: Vec<_> = (0..n).map(|neuron| (relaxations.relu)(at(neuron).0)).collect();
-        let values = live.iter().map(|&neuron| relu_interval(at(neuron).0)).collect();
+        let lines = layer.original.gate(&live, |n| (relaxations.relu)(layer.at(n).0));
+        let faces = layer.gate(&live, |n| {
+            let (x, y, d) = layer.at(n);
+            (relaxations.relu_difference)(x, y, d)
+        });
+        let values = live.iter().map(|&n| relu_interval(layer.at(n).0)).collect();
         let differences = live
             .iter()
             .map(|&neuron| {
-                let (x, y, d) = at(neuron);
+                let (x, y, d) = layer.at(neuron);
                 relu_difference_interval(x, y, d)
             })
             .collect();
-        self.relax(layer, &faces, &layer.original.gate(&lines, &live), live, values, differences);
+        self.relax(layer, (faces, lines), live, values, differences);
         self.original.pass_relu(&layer.original, relaxations);
         self.compressed.pass_relu(&layer.compressed, relaxations);
     }
 
     fn pass_open(&mut self, layer: &JointPending) {
-        let n = layer.image.bounds.len();
+        let live: Vec<usize> = (0..layer.image.bounds.len()).collect();
         let open = Face { delta: 1.0, ..Face::default() };
-        let faces = vec![Faces { lower: open, upper: open }; n];
-        let lines = vec![crate::chain::OPEN; n];
-        let live: Vec<usize> = (0..n).collect();
+        let faces = layer.gate(&live, |_| Faces { lower: open, upper: open });
+        let lines = layer.original.gate(&live, |_| OPEN);
         let values = layer.original.image.bounds.clone();
         let differences = layer.image.bounds.clone();
-        self.relax(layer, &faces, &layer.original.gate(&lines, &live), live, values, differences);
+        self.relax(layer, (faces, lines), live, values, differences);
         self.original.pass_open(&layer.original);
         self.compressed.pass_open(&layer.compressed);
     }
@@ -292,38 +294,36 @@ impl<'a> Joint<'a> {
     fn relax(
         &mut self,
         layer: &JointPending,
-        faces: &[Faces],
-        lines: &GateLines,
+        (faces, lines): (GateFaces, GateLines),
         live: Vec<usize>,
         values: Intervals,
         differences: Intervals,
     ) {
-        let pick = |value: fn(&Faces) -> f64| live.iter().map(|&n| value(&faces[n])).collect();
-        let faces = GateFaces {
-            lower_delta: pick(|f| f.lower.delta),
-            lower_x: pick(|f| f.lower.x),
-            lower_constant: pick(|f| f.lower.constant),
-            upper_delta: pick(|f| f.upper.delta),
-            upper_x: pick(|f| f.upper.x),
-            upper_constant: pick(|f| f.upper.constant),
-            bias: live.iter().map(|&n| layer.difference.bias[n]).collect(),
-            charge: layer.image.charges(layer.original.unit, &live),
-        };
-        let rows = |weight: &DMatrix<f64>| weight.select_rows(&live);
+        let width = padded(live.len());
         self.steps.push(JointStep {
-            original: rows(&layer.original_weight),
-            compressed: rows(&layer.compressed_weight),
-            difference: rows(&layer.difference.weight),
-            lines: lines.clone(),
+            original: padded_rows(&layer.original_weight, &live),
+            compressed: padded_rows(&layer.compressed_weight, &live),
+            difference: padded_rows(&layer.difference.weight, &live),
+            lines,
             faces,
-            unit: layer.original.unit,
-            underflow: self.underflow(layer),
+            toll: Toll { unit: layer.original.unit, underflow: self.underflow(layer) },
         });
-        (self.live, self.values, self.differences) = (live, values, differences);
+        self.live = live;
+        self.values = values.padded(width);
+        self.differences = differences.padded(width);
     }
 }
 
 impl JointPending {
+    /// A difference gate over the neurons `live`.
+    fn gate(&self, live: &[usize], faces: impl Fn(usize) -> Faces) -> GateFaces {
+        let neuron = |&n: &usize| {
+            let charge = self.image.charge(self.original.unit, n);
+            (faces(n), Before { bias: self.difference.bias[n], charge })
+        };
+        GateFaces::new(&live.iter().map(neuron).collect::<Vec<_>>())
+    }
+
     /// The bounds of `x`, `x'` and `δ` of a neuron.
     fn at(&self, neuron: usize) -> (Interval, Interval, Interval) {
         let x = self.original.image.bounds.get(neuron);
@@ -356,26 +356,29 @@ impl JointPending {
 impl JointStep {
     /// Substitutes the stage backward. `rows` hold the coefficients on `x̂` and the
     /// constants, `delta` those on `δ̂`, which is nothing before the first layer.
-    fn pull(&self, delta: &mut DMatrix<f64>, rows: &mut Rows, first: bool, outward: bool) {
+    fn pull(
+        &self,
+        delta: &mut DMatrix<f64>,
+        rows: &mut Rows,
+        scratch: &mut DMatrix<f64>,
+        first: bool,
+        outward: bool,
+    ) {
         let Rows { coefficients: x, constants } = rows;
-        let mut add = |row: usize, sum: Charged| {
-            constants[row].value += sum.value;
-            constants[row].charge += sum.charge + self.underflow;
-        };
-        let (faces, lines, unit) = (&self.faces, &self.lines, self.unit);
+        let gate = (&self.faces, &self.lines);
         if outward {
-            through_difference_gate::<true>(delta, x, faces, lines, unit, &mut add);
+            through_difference_gate::<true>((delta, x), constants, gate, self.toll);
         } else {
-            through_difference_gate::<false>(delta, x, faces, lines, unit, &mut add);
+            through_difference_gate::<false>((delta, x), constants, gate, self.toll);
         }
-        let mut next = DMatrix::zeros(self.original.ncols(), x.ncols());
-        multiply_transposed(&mut next, false, &self.original, x);
-        multiply_transposed(&mut next, true, &self.difference, delta);
-        *x = next;
+        reshape(scratch, self.original.ncols(), x.ncols());
+        multiply_transposed(scratch, false, &self.original, x);
+        multiply_transposed(scratch, true, &self.difference, delta);
+        core::mem::swap(x, scratch);
         if !first {
-            let mut next = DMatrix::zeros(self.compressed.ncols(), delta.ncols());
-            multiply_transposed(&mut next, false, &self.compressed, delta);
-            *delta = next;
+            reshape(scratch, self.compressed.ncols(), delta.ncols());
+            multiply_transposed(scratch, false, &self.compressed, delta);
+            core::mem::swap(delta, scratch);
         }
     }
 }

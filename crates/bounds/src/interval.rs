@@ -4,7 +4,7 @@ use nncert_core::{Interval, Network, Region};
 
 use crate::chain::{Chain, OPEN};
 use crate::intervals::Intervals;
-use crate::relu::{Lines, relu_interval};
+use crate::relu::relu_interval;
 use crate::stage::Gate;
 use crate::{BoundsError, Rounding};
 
@@ -51,8 +51,8 @@ pub fn interval(network: &Network, region: &Region) -> Result<Vec<Interval>, Bou
             Gate::Relu => bounds.iter().map(relu_interval).collect(),
             Gate::Open => bounds.clone(),
         };
-        let lines: Vec<Lines> = vec![OPEN; values.len()];
-        let live = (0..values.len()).collect();
+        let live: Vec<usize> = (0..values.len()).collect();
+        let lines = pending.gate(&live, |_| OPEN);
         chain.relax(&pending, &lines, live, values);
     }
 }

@@ -37,9 +37,11 @@ impl Intervals {
         self.lower.iter().zip(&self.upper).map(|(&lower, &upper)| Interval { lower, upper })
     }
 
-    /// The intervals of some neurons, in that order.
-    pub(crate) fn gather(&self, neurons: &[usize]) -> Self {
-        neurons.iter().map(|&neuron| self.get(neuron)).collect()
+    /// The intervals with as many zeros after them as make `length`.
+    pub(crate) fn padded(mut self, length: usize) -> Self {
+        self.lower.resize(length, 0.0);
+        self.upper.resize(length, 0.0);
+        self
     }
 
     /// The largest absolute value of each neuron.

@@ -1,16 +1,23 @@
-//! The inner loops of the passes, compiled for the widest vectors of the machine.
+//! The inner loops of the passes, in the widest vectors of the machine.
 //!
-//! Each is plain Rust over chunks of [`LANES`] numbers; `pulp` picks the
-//! instruction set. No loop is fused or reordered by it, so the bits that come
-//! out are the same for every instruction set.
+//! `pulp` picks the instruction set at run time. Sums may be fused and taken in
+//! any order: the rounding analysis covers every one of them.
 
 use nalgebra::DMatrix;
-use pulp::Arch;
+use pulp::{Arch, NullaryFnOnce, Simd, WithSimd};
 
 use crate::intervals::Intervals;
+use crate::relu::{Faces, Lines};
 
-/// Partial sums that are kept apart, so that they fill vectors.
+/// The widest vector of any machine, in numbers: padded lengths are multiples of it.
 const LANES: usize = 8;
+
+/// The least multiple of [`LANES`] that holds `neurons`.
+///
+/// Values between layers are padded to it with neurons that are always zero.
+pub(crate) fn padded(neurons: usize) -> usize {
+    neurons.next_multiple_of(LANES)
+}
 
 /// Sums over a layer, for interval propagation.
 #[derive(Debug)]
@@ -31,20 +38,29 @@ impl Sums {
 
     /// Adds `W x` for `x` in a box; without `OUTWARD`, leaves the reach alone.
     pub(crate) fn add<const OUTWARD: bool>(&mut self, weight: &DMatrix<f64>, input: &Intervals) {
-        let (middle, spread, reach) = (&mut self.middle, &mut self.spread, &mut self.reach);
-        Arch::new().dispatch(|| {
-            for (column, interval) in weight.column_iter().zip(input.iter()) {
-                let centre = interval.lower + (interval.upper - interval.lower) / 2.0;
-                let radius = (interval.upper - centre).max(centre - interval.lower).next_up();
-                add_column::<OUTWARD>(
-                    column.as_slice(),
-                    [centre, radius, interval.magnitude()],
-                    middle,
-                    spread,
-                    reach,
-                );
-            }
-        });
+        Arch::new().dispatch(AddLayer::<OUTWARD> { weight, input, sums: self });
+    }
+}
+
+struct AddLayer<'a, const OUTWARD: bool> {
+    weight: &'a DMatrix<f64>,
+    input: &'a Intervals,
+    sums: &'a mut Sums,
+}
+
+impl<const OUTWARD: bool> NullaryFnOnce for AddLayer<'_, OUTWARD> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let columns = self.weight.as_slice().chunks_exact(self.weight.nrows());
+        let Sums { middle, spread, reach } = self.sums;
+        for (column, interval) in columns.zip(self.input.iter()) {
+            let centre = interval.lower + (interval.upper - interval.lower) / 2.0;
+            let radius = (interval.upper - centre).max(centre - interval.lower).next_up();
+            let around = [centre, radius, interval.magnitude()];
+            add_column::<OUTWARD>(column, around, middle, spread, reach);
+        }
     }
 }
 
@@ -68,32 +84,74 @@ fn add_column<const OUTWARD: bool>(
     }
 }
 
-/// The lines of a gate and the layer before it, over its live neurons.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct GateLines {
-    pub(crate) lower_slope: Vec<f64>,
-    pub(crate) lower_intercept: Vec<f64>,
-    pub(crate) upper_slope: Vec<f64>,
-    pub(crate) upper_intercept: Vec<f64>,
-    /// The bias of the layer before the gate.
-    pub(crate) bias: Vec<f64>,
-    /// What rounding costs per unit of coefficient on each pre-activation.
-    pub(crate) charge: Vec<f64>,
+/// What a neuron's layer adds when rows pass it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Before {
+    /// The bias.
+    pub(crate) bias: f64,
+    /// What rounding costs per unit of coefficient on the pre-activation.
+    pub(crate) charge: f64,
 }
 
-/// The faces of a difference gate, over its live neurons.
-#[derive(Clone, Debug, Default)]
+/// The lines of a gate over its live neurons, padded with zeros.
+#[derive(Clone, Debug)]
+pub(crate) struct GateLines {
+    lower_slope: Vec<f64>,
+    lower_intercept: Vec<f64>,
+    upper_slope: Vec<f64>,
+    upper_intercept: Vec<f64>,
+    bias: Vec<f64>,
+    charge: Vec<f64>,
+}
+
+/// The faces of a difference gate over its live neurons, padded with zeros.
+#[derive(Clone, Debug)]
 pub(crate) struct GateFaces {
-    pub(crate) lower_delta: Vec<f64>,
-    pub(crate) lower_x: Vec<f64>,
-    pub(crate) lower_constant: Vec<f64>,
-    pub(crate) upper_delta: Vec<f64>,
-    pub(crate) upper_x: Vec<f64>,
-    pub(crate) upper_constant: Vec<f64>,
-    /// The difference of the biases of the layer before the gate.
-    pub(crate) bias: Vec<f64>,
-    /// What rounding costs per unit of coefficient on each difference.
-    pub(crate) charge: Vec<f64>,
+    lower_delta: Vec<f64>,
+    lower_x: Vec<f64>,
+    lower_constant: Vec<f64>,
+    upper_delta: Vec<f64>,
+    upper_x: Vec<f64>,
+    upper_constant: Vec<f64>,
+    bias: Vec<f64>,
+    charge: Vec<f64>,
+}
+
+/// One number of each neuron, padded with zeros.
+fn column<T>(neurons: &[T], value: impl Fn(&T) -> f64) -> Vec<f64> {
+    let mut values = vec![0.0; padded(neurons.len())];
+    for (slot, neuron) in values.iter_mut().zip(neurons) {
+        *slot = value(neuron);
+    }
+    values
+}
+
+impl GateLines {
+    pub(crate) fn new(neurons: &[(Lines, Before)]) -> Self {
+        Self {
+            lower_slope: column(neurons, |(lines, _)| lines.lower.slope),
+            lower_intercept: column(neurons, |(lines, _)| lines.lower.intercept),
+            upper_slope: column(neurons, |(lines, _)| lines.upper.slope),
+            upper_intercept: column(neurons, |(lines, _)| lines.upper.intercept),
+            bias: column(neurons, |(_, before)| before.bias),
+            charge: column(neurons, |(_, before)| before.charge),
+        }
+    }
+}
+
+impl GateFaces {
+    pub(crate) fn new(neurons: &[(Faces, Before)]) -> Self {
+        Self {
+            lower_delta: column(neurons, |(faces, _)| faces.lower.delta),
+            lower_x: column(neurons, |(faces, _)| faces.lower.x),
+            lower_constant: column(neurons, |(faces, _)| faces.lower.constant),
+            upper_delta: column(neurons, |(faces, _)| faces.upper.delta),
+            upper_x: column(neurons, |(faces, _)| faces.upper.x),
+            upper_constant: column(neurons, |(faces, _)| faces.upper.constant),
+            bias: column(neurons, |(_, before)| before.bias),
+            charge: column(neurons, |(_, before)| before.charge),
+        }
+    }
 }
 
 /// A constant and what rounding may have taken from it.
@@ -103,144 +161,313 @@ pub(crate) struct Charged {
     pub(crate) charge: f64,
 }
 
+/// What passing a gate costs a row, beyond what its coefficients are charged.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Toll {
+    /// The relative cost of a rounded product with an intercept.
+    pub(crate) unit: f64,
+    /// What underflow costs, whatever the coefficients.
+    pub(crate) underflow: f64,
+}
+
 /// Moves lower-bounding rows from post- to pre-activations, in place.
-///
-/// `unit` is the relative cost of a rounded product with an intercept.
 pub(crate) fn through_gate<const OUTWARD: bool>(
     rows: &mut DMatrix<f64>,
+    constants: &mut [Charged],
     gate: &GateLines,
-    unit: f64,
-    mut add: impl FnMut(usize, Charged),
+    toll: Toll,
 ) {
-    let n = rows.nrows();
-    if n == 0 {
-        return;
-    }
-    for (index, column) in rows.as_mut_slice().chunks_exact_mut(n).enumerate() {
-        let sum = Arch::new().dispatch(|| gate_column::<OUTWARD>(column, gate, unit));
-        add(index, sum);
+    if rows.nrows() > 0 {
+        Arch::new().dispatch(Gate::<OUTWARD> { rows, constants, gate, toll });
     }
 }
 
-#[inline(always)]
-fn gate_column<const OUTWARD: bool>(a: &mut [f64], gate: &GateLines, unit: f64) -> Charged {
-    let n = a.len();
-    let (ls, li) = (&gate.lower_slope[..n], &gate.lower_intercept[..n]);
-    let (us, ui) = (&gate.upper_slope[..n], &gate.upper_intercept[..n]);
-    let (bias, charge) = (&gate.bias[..n], &gate.charge[..n]);
-    let mut sums = [[0.0; LANES]; 2];
-    let mut at = |j: usize, lane: usize| {
-        // A NaN takes the upper branch and stays NaN.
-        let lower = a[j] >= 0.0;
-        let b = a[j] * if lower { ls[j] } else { us[j] };
-        let t = a[j] * if lower { li[j] } else { ui[j] };
-        sums[0][lane] += t + b * bias[j];
-        if OUTWARD {
-            sums[1][lane] += b.abs() * charge[j] + t.abs() * unit;
-        }
-        a[j] = b;
-    };
-    let whole = n - n % LANES;
-    for start in (0..whole).step_by(LANES) {
-        for lane in 0..LANES {
-            at(start + lane, lane);
+struct Gate<'a, const OUTWARD: bool> {
+    rows: &'a mut DMatrix<f64>,
+    constants: &'a mut [Charged],
+    gate: &'a GateLines,
+    toll: Toll,
+}
+
+impl<const OUTWARD: bool> WithSimd for Gate<'_, OUTWARD> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let n = self.rows.nrows();
+        let lines = LineVectors::<S>::new(self.gate);
+        let (zero, unit) = (simd.splat_f64s(0.0), simd.splat_f64s(self.toll.unit));
+        let columns = self.rows.as_mut_slice().chunks_exact_mut(n);
+        for (column, constant) in columns.zip(self.constants) {
+            let (mut value, mut charge) = (zero, zero);
+            for (j, a) in S::as_mut_simd_f64s(column).0.iter_mut().enumerate() {
+                let (b, t) = lines.pass(simd, *a, j);
+                value = simd.add_f64s(value, simd.mul_add_e_f64s(b, lines.bias[j], t));
+                if OUTWARD {
+                    charge = simd.mul_add_e_f64s(simd.abs_f64s(b), lines.charge[j], charge);
+                    charge = simd.mul_add_e_f64s(simd.abs_f64s(t), unit, charge);
+                }
+                *a = b;
+            }
+            constant.value += simd.reduce_sum_f64s(value);
+            constant.charge += simd.reduce_sum_f64s(charge) + self.toll.underflow;
         }
     }
-    for j in whole..n {
-        at(j, j - whole);
+}
+
+/// [`GateLines`] in vectors.
+struct LineVectors<'a, S: Simd> {
+    lower: [&'a [S::f64s]; 2],
+    upper: [&'a [S::f64s]; 2],
+    bias: &'a [S::f64s],
+    charge: &'a [S::f64s],
+}
+
+impl<'a, S: Simd> LineVectors<'a, S> {
+    #[inline(always)]
+    fn new(gate: &'a GateLines) -> Self {
+        let n = S::as_simd_f64s(&gate.bias).0.len();
+        let view = |values: &'a [f64]| &S::as_simd_f64s(values).0[..n];
+        Self {
+            lower: [view(&gate.lower_slope), view(&gate.lower_intercept)],
+            upper: [view(&gate.upper_slope), view(&gate.upper_intercept)],
+            bias: view(&gate.bias),
+            charge: view(&gate.charge),
+        }
     }
-    Charged { value: total(sums[0]), charge: total(sums[1]) }
+
+    /// `a` times the slopes and times the intercepts of the lines on its side.
+    #[inline(always)]
+    fn pass(&self, simd: S, a: S::f64s, j: usize) -> (S::f64s, S::f64s) {
+        // A NaN takes some line and stays NaN.
+        let low = simd.greater_than_or_equal_f64s(a, simd.splat_f64s(0.0));
+        let pick = |which: usize| simd.select_f64s(low, self.lower[which][j], self.upper[which][j]);
+        (simd.mul_f64s(a, pick(0)), simd.mul_f64s(a, pick(1)))
+    }
 }
 
 /// [`through_gate`] for the difference: rows on `(δ̂, x̂)` become rows on `(δ, x)`.
 pub(crate) fn through_difference_gate<const OUTWARD: bool>(
-    delta: &mut DMatrix<f64>,
-    x: &mut DMatrix<f64>,
-    faces: &GateFaces,
-    lines: &GateLines,
-    unit: f64,
-    mut add: impl FnMut(usize, Charged),
+    (delta, x): (&mut DMatrix<f64>, &mut DMatrix<f64>),
+    constants: &mut [Charged],
+    (faces, lines): (&GateFaces, &GateLines),
+    toll: Toll,
 ) {
-    let n = delta.nrows();
-    if n == 0 {
-        return;
-    }
-    let columns =
-        delta.as_mut_slice().chunks_exact_mut(n).zip(x.as_mut_slice().chunks_exact_mut(n));
-    for (index, (delta, x)) in columns.enumerate() {
-        let sum =
-            Arch::new().dispatch(|| difference_column::<OUTWARD>(delta, x, faces, lines, unit));
-        add(index, sum);
+    if x.nrows() > 0 {
+        let gate = DifferenceGate::<OUTWARD> { delta, x, constants, faces, lines, toll };
+        Arch::new().dispatch(gate);
     }
 }
 
-#[inline(always)]
-fn difference_column<const OUTWARD: bool>(
-    alpha: &mut [f64],
-    beta: &mut [f64],
-    faces: &GateFaces,
-    lines: &GateLines,
-    unit: f64,
-) -> Charged {
-    let n = alpha.len();
-    let beta = &mut beta[..n];
-    let (ld, lx, lc) = (&faces.lower_delta[..n], &faces.lower_x[..n], &faces.lower_constant[..n]);
-    let (ud, ux, uc) = (&faces.upper_delta[..n], &faces.upper_x[..n], &faces.upper_constant[..n]);
-    let (ls, li) = (&lines.lower_slope[..n], &lines.lower_intercept[..n]);
-    let (us, ui) = (&lines.upper_slope[..n], &lines.upper_intercept[..n]);
-    let (bias_d, charge_d) = (&faces.bias[..n], &faces.charge[..n]);
-    let (bias_x, charge_x) = (&lines.bias[..n], &lines.charge[..n]);
-    let mut sums = [[0.0; LANES]; 2];
-    let mut at = |j: usize, lane: usize| {
-        let (a, b) = (alpha[j], beta[j]);
-        let (low_d, low_x) = (a >= 0.0, b >= 0.0);
-        let on_delta = a * if low_d { ld[j] } else { ud[j] };
-        let through = a * if low_d { lx[j] } else { ux[j] };
-        let direct = b * if low_x { ls[j] } else { us[j] };
-        let t = a * if low_d { lc[j] } else { uc[j] };
-        let s = b * if low_x { li[j] } else { ui[j] };
-        let on_x = through + direct;
-        sums[0][lane] += (t + s) + (on_delta * bias_d[j] + on_x * bias_x[j]);
-        if OUTWARD {
-            sums[1][lane] += on_delta.abs() * charge_d[j]
-                + (through.abs() + direct.abs()) * charge_x[j]
-                + (t.abs() + s.abs()) * unit;
-        }
-        alpha[j] = on_delta;
-        beta[j] = on_x;
-    };
-    let whole = n - n % LANES;
-    for start in (0..whole).step_by(LANES) {
-        for lane in 0..LANES {
-            at(start + lane, lane);
+struct DifferenceGate<'a, const OUTWARD: bool> {
+    delta: &'a mut DMatrix<f64>,
+    x: &'a mut DMatrix<f64>,
+    constants: &'a mut [Charged],
+    faces: &'a GateFaces,
+    lines: &'a GateLines,
+    toll: Toll,
+}
+
+impl<const OUTWARD: bool> WithSimd for DifferenceGate<'_, OUTWARD> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let n = self.delta.nrows();
+        let faces = FaceVectors::<S>::new(self.faces);
+        let lines = LineVectors::<S>::new(self.lines);
+        let (zero, unit) = (simd.splat_f64s(0.0), simd.splat_f64s(self.toll.unit));
+        let size = |a| simd.abs_f64s(a);
+        let delta = self.delta.as_mut_slice().chunks_exact_mut(n);
+        let x = self.x.as_mut_slice().chunks_exact_mut(n);
+        for ((delta, x), constant) in delta.zip(x).zip(self.constants) {
+            let (mut value, mut charge) = (zero, zero);
+            let rows = S::as_mut_simd_f64s(delta).0.iter_mut().zip(S::as_mut_simd_f64s(x).0);
+            for (j, (a, b)) in rows.enumerate() {
+                let (on_delta, through, t) = faces.pass(simd, *a, j);
+                let (direct, s) = lines.pass(simd, *b, j);
+                let on_x = simd.add_f64s(through, direct);
+                value = simd.add_f64s(value, simd.add_f64s(t, s));
+                value = simd.mul_add_e_f64s(on_delta, faces.bias[j], value);
+                value = simd.mul_add_e_f64s(on_x, lines.bias[j], value);
+                if OUTWARD {
+                    let x_size = simd.add_f64s(size(through), size(direct));
+                    charge = simd.mul_add_e_f64s(size(on_delta), faces.charge[j], charge);
+                    charge = simd.mul_add_e_f64s(x_size, lines.charge[j], charge);
+                    charge = simd.mul_add_e_f64s(simd.add_f64s(size(t), size(s)), unit, charge);
+                }
+                *a = on_delta;
+                *b = on_x;
+            }
+            constant.value += simd.reduce_sum_f64s(value);
+            constant.charge += simd.reduce_sum_f64s(charge) + self.toll.underflow;
         }
     }
-    for j in whole..n {
-        at(j, j - whole);
+}
+
+/// [`GateFaces`] in vectors.
+struct FaceVectors<'a, S: Simd> {
+    lower: [&'a [S::f64s]; 3],
+    upper: [&'a [S::f64s]; 3],
+    bias: &'a [S::f64s],
+    charge: &'a [S::f64s],
+}
+
+impl<'a, S: Simd> FaceVectors<'a, S> {
+    #[inline(always)]
+    fn new(gate: &'a GateFaces) -> Self {
+        let n = S::as_simd_f64s(&gate.bias).0.len();
+        let view = |values: &'a [f64]| &S::as_simd_f64s(values).0[..n];
+        Self {
+            lower: [view(&gate.lower_delta), view(&gate.lower_x), view(&gate.lower_constant)],
+            upper: [view(&gate.upper_delta), view(&gate.upper_x), view(&gate.upper_constant)],
+            bias: view(&gate.bias),
+            charge: view(&gate.charge),
+        }
     }
-    Charged { value: total(sums[0]), charge: total(sums[1]) }
-}
 
-/// The least value of `a · x` over a box, and `|a| · |x|` at its largest.
-pub(crate) fn least(a: &[f64], lower: &[f64], upper: &[f64]) -> Charged {
-    Arch::new().dispatch(|| least_of(a, lower, upper))
-}
-
-#[inline(always)]
-fn least_of(a: &[f64], lower: &[f64], upper: &[f64]) -> Charged {
-    let n = a.len();
-    let (lower, upper) = (&lower[..n], &upper[..n]);
-    let mut sums = [[0.0; LANES]; 2];
-    for j in 0..n {
-        let end = if a[j] >= 0.0 { lower[j] } else { upper[j] };
-        sums[0][j % LANES] += a[j] * end;
-        sums[1][j % LANES] += a[j].abs() * lower[j].abs().max(upper[j].abs());
+    /// `a` times the three numbers of the faces on its side.
+    #[inline(always)]
+    fn pass(&self, simd: S, a: S::f64s, j: usize) -> (S::f64s, S::f64s, S::f64s) {
+        let low = simd.greater_than_or_equal_f64s(a, simd.splat_f64s(0.0));
+        let pick = |which: usize| simd.select_f64s(low, self.lower[which][j], self.upper[which][j]);
+        (simd.mul_f64s(a, pick(0)), simd.mul_f64s(a, pick(1)), simd.mul_f64s(a, pick(2)))
     }
-    Charged { value: total(sums[0]), charge: total(sums[1]) }
 }
 
-#[inline(always)]
-fn total(lanes: [f64; LANES]) -> f64 {
-    let [a, b, c, d, e, f, g, h] = lanes;
-    ((a + b) + (c + d)) + ((e + f) + (g + h))
+/// The least value of each row over a box, and its terms in absolute value.
+pub(crate) fn least(rows: &DMatrix<f64>, input: &Intervals) -> Vec<Charged> {
+    let mut sums = vec![Charged::default(); rows.ncols()];
+    if rows.nrows() > 0 {
+        Arch::new().dispatch(Least { rows, input, sums: &mut sums });
+    }
+    sums
+}
+
+struct Least<'a> {
+    rows: &'a DMatrix<f64>,
+    input: &'a Intervals,
+    sums: &'a mut [Charged],
+}
+
+impl WithSimd for Least<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Intervals { lower, upper } = self.input;
+        let (low, low_rest) = S::as_simd_f64s(lower);
+        let (high, high_rest) = S::as_simd_f64s(upper);
+        let zero = simd.splat_f64s(0.0);
+        let columns = self.rows.as_slice().chunks_exact(self.rows.nrows());
+        for (column, sum) in columns.zip(self.sums) {
+            let (a, rest) = S::as_simd_f64s(column);
+            let (mut value, mut charge) = (zero, zero);
+            for ((a, low), high) in a.iter().zip(low).zip(high) {
+                let size = simd.max_f64s(simd.abs_f64s(*low), simd.abs_f64s(*high));
+                let end = simd.greater_than_or_equal_f64s(*a, zero);
+                value = simd.mul_add_e_f64s(*a, simd.select_f64s(end, *low, *high), value);
+                charge = simd.mul_add_e_f64s(simd.abs_f64s(*a), size, charge);
+            }
+            sum.value = simd.reduce_sum_f64s(value);
+            sum.charge = simd.reduce_sum_f64s(charge);
+            for ((a, low), high) in rest.iter().zip(low_rest).zip(high_rest) {
+                sum.value += a * if *a >= 0.0 { low } else { high };
+                sum.charge += a.abs() * low.abs().max(high.abs());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::relu::{Face, Line};
+    use proptest::prelude::*;
+
+    /// The gate as one would write it down, for one row.
+    fn plain(row: &[f64], neurons: &[(Lines, Before)]) -> (Vec<f64>, f64) {
+        let mut sum = 0.0;
+        let passed = row.iter().zip(neurons).map(|(a, (lines, before))| {
+            let line = if *a >= 0.0 { lines.lower } else { lines.upper };
+            sum += a * line.intercept + a * line.slope * before.bias;
+            a * line.slope
+        });
+        (passed.collect(), sum)
+    }
+
+    fn neuron() -> impl Strategy<Value = (f64, Lines, Before, f64)> {
+        let number = || (-8i32..8).prop_map(f64::from);
+        (number(), number(), number(), number(), number(), number(), number()).prop_map(
+            |(a, b, c, d, e, f, x)| {
+                let line = |slope, intercept| Line { slope, intercept };
+                (
+                    a,
+                    Lines { lower: line(b, c), upper: line(d, e) },
+                    Before { bias: f, charge: 1.0 },
+                    x,
+                )
+            },
+        )
+    }
+
+    proptest! {
+        // Small integers: every way to sum them is exact.
+        #[test]
+        fn a_gate_does_what_it_says(neurons in prop::collection::vec(neuron(), 1..30)) {
+            let gate: Vec<_> = neurons.iter().map(|(_, lines, before, _)| (*lines, *before)).collect();
+            let row: Vec<f64> = neurons.iter().map(|(a, ..)| *a).collect();
+            let (passed, sum) = plain(&row, &gate);
+            let mut rows = DMatrix::zeros(padded(row.len()), 1);
+            rows.as_mut_slice()[..row.len()].copy_from_slice(&row);
+            let mut constants = [Charged::default()];
+            let toll = Toll { unit: 0.0, underflow: 0.5 };
+            through_gate::<true>(&mut rows, &mut constants, &GateLines::new(&gate), toll);
+            prop_assert_eq!(&rows.as_slice()[..row.len()], &passed[..]);
+            let charge = passed.iter().map(|b| b.abs()).sum::<f64>() + 0.5;
+            prop_assert_eq!(constants[0], Charged { value: sum, charge });
+        }
+
+        // With no difference in them, the difference gate is the gate of `x`.
+        #[test]
+        fn a_difference_gate_contains_the_gate(neurons in prop::collection::vec(neuron(), 1..30)) {
+            let lines: Vec<_> = neurons.iter().map(|(_, lines, before, _)| (*lines, *before)).collect();
+            let faces: Vec<_> = neurons
+                .iter()
+                .map(|(_, lines, before, x)| {
+                    let face = |l: Line| Face { delta: l.slope, x: *x, constant: l.intercept };
+                    (Faces { lower: face(lines.lower), upper: face(lines.upper) }, *before)
+                })
+                .collect();
+            let row: Vec<f64> = neurons.iter().map(|(a, ..)| *a).collect();
+            let (passed, sum) = plain(&row, &lines);
+            let n = padded(row.len());
+            let mut a = DMatrix::zeros(n, 1);
+            a.as_mut_slice()[..row.len()].copy_from_slice(&row);
+            let (mut delta, mut x) = (a.clone(), DMatrix::zeros(n, 1));
+            let toll = Toll { unit: 0.0, underflow: 0.0 };
+            let gates = (&GateFaces::new(&faces), &GateLines::new(&lines));
+            let mut constants = [Charged::default()];
+            through_difference_gate::<true>((&mut delta, &mut x), &mut constants, gates, toll);
+            prop_assert_eq!(&delta.as_slice()[..row.len()], &passed[..]);
+            let on_x: Vec<f64> = neurons.iter().map(|(a, _, _, x)| a * x).collect();
+            prop_assert_eq!(&x.as_slice()[..row.len()], &on_x[..]);
+            let through: f64 =
+                neurons.iter().zip(&on_x).map(|((_, _, before, _), x)| x * before.bias).sum();
+            prop_assert_eq!(constants[0].value, sum + through);
+        }
+    }
+
+    #[test]
+    fn nan_is_never_lost() {
+        let neurons = [(Lines::default(), Before { bias: 1.0, charge: 1.0 })];
+        for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let mut rows = DMatrix::zeros(LANES, 1);
+            rows[0] = bad;
+            let mut constants = [Charged::default()];
+            let toll = Toll { unit: 0.0, underflow: 0.0 };
+            through_gate::<true>(&mut rows, &mut constants, &GateLines::new(&neurons), toll);
+            assert!(constants[0].value.is_nan() && rows[0].is_nan());
+        }
+    }
 }

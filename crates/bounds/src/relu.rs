@@ -5,7 +5,7 @@
 //! function on all of its interval.
 
 use nncert_core::Interval;
-use nncert_core::directed::{add_down, add_up, mul_down, mul_up, sub_down, sub_up};
+use nncert_core::directed::{add_down, add_up, sub_down, sub_up};
 
 /// A function `slope · x + intercept` of one pre-activation.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -148,15 +148,20 @@ pub fn relu_difference_faces(x: Interval, compressed: Interval, delta: Interval)
 /// A line at or above both points: above any convex function through them.
 pub(crate) fn chord_above(a: (f64, f64), b: (f64, f64)) -> Line {
     let slope = chord_slope(a, b);
-    let over = |(x, y): (f64, f64)| sub_up(y, mul_down(slope, x));
+    let over = |(x, y): (f64, f64)| y - slope * x + residue(slope, x, y);
     Line { slope, intercept: over(a).max(over(b)) }
 }
 
 /// A line at or below both points: below any concave function through them.
 pub(crate) fn chord_below(a: (f64, f64), b: (f64, f64)) -> Line {
     let slope = chord_slope(a, b);
-    let under = |(x, y): (f64, f64)| sub_down(y, mul_up(slope, x));
+    let under = |(x, y): (f64, f64)| y - slope * x - residue(slope, x, y);
     Line { slope, intercept: under(a).min(under(b)) }
+}
+
+/// More than what rounding takes from `y - slope · x`, itself included.
+fn residue(slope: f64, x: f64, y: f64) -> f64 {
+    2.0 * f64::EPSILON * (y.abs() + (slope * x).abs()) + f64::MIN_POSITIVE
 }
 
 /// The slope from `a` to `b`, in `[0, 1]`: every function here is monotone and 1-Lipschitz.

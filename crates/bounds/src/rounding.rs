@@ -32,8 +32,9 @@ pub(crate) fn gamma(n: usize) -> f64 {
 ///
 /// `value` may be wrong by its own final rounding: the charge must cover it.
 pub(crate) fn charged_down(value: f64, charge: f64) -> f64 {
-    let result = (value - charge * SLACK).next_down();
-    if result.is_finite() { result } else { f64::NEG_INFINITY }
+    let result = value - charge * SLACK;
+    // Before stepping down: the double below infinity is finite.
+    if result.is_finite() { result.next_down() } else { f64::NEG_INFINITY }
 }
 
 /// `value + charge`, rounded up; `+∞` unless the result is a number.

@@ -48,31 +48,23 @@ impl Rows {
         self.constants.len() / 2
     }
 
-    pub(crate) fn charge(&mut self, row: usize, sum: Charged, fixed: f64) {
-        let constant = &mut self.constants[row];
-        constant.value += sum.value;
-        constant.charge += sum.charge + fixed;
-    }
-
     /// The bounds of each neuron over a box of inputs.
     pub(crate) fn concretise(&self, input: &Intervals, outward: bool) -> Vec<Interval> {
-        let lower: Vec<f64> =
-            (0..self.constants.len()).map(|row| self.least(row, input, outward)).collect();
-        let (lower, negated) = lower.split_at(self.neurons());
+        let n = self.coefficients.nrows();
+        let (unit, underflow) = (gamma(n + 8), UNDERFLOW * (n + 1) as f64);
+        let sums = kernel::least(&self.coefficients, input);
+        let least = sums.iter().zip(&self.constants).map(|(sum, constant)| {
+            let value = constant.value + sum.value;
+            if outward {
+                let rounding = unit * (sum.charge + constant.value.abs()) + underflow;
+                charged_down(value, constant.charge + rounding)
+            } else {
+                value
+            }
+        });
+        let least: Vec<f64> = least.collect();
+        let (lower, negated) = least.split_at(self.neurons());
         lower.iter().zip(negated).map(|(&low, &neg)| Interval::new(low, -neg)).collect()
-    }
-
-    /// The least value of one row over a box of inputs.
-    fn least(&self, row: usize, input: &Intervals, outward: bool) -> f64 {
-        let column = self.coefficients.column(row);
-        let sum = kernel::least(column.as_slice(), &input.lower, &input.upper);
-        let Charged { value, charge } = self.constants[row];
-        if !outward {
-            return value + sum.value;
-        }
-        let n = column.len();
-        let rounding = gamma(n + 8) * (sum.charge + value.abs()) + UNDERFLOW * (n + 1) as f64;
-        charged_down(value + sum.value, charge + rounding)
     }
 
     /// Rows that bound `x - y` from rows of `x` and of `y` over the same inputs.

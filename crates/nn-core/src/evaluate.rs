@@ -2,7 +2,10 @@
 
 use nalgebra::DMatrix;
 
-use crate::{Activation, InputError, Layer, Network, Real, product::multiply};
+use crate::{
+    Activation, InputError, Layer, Network, Real,
+    product::{multiply, reshape},
+};
 
 /// A network made ready to evaluate batches in `T`.
 ///
@@ -73,12 +76,12 @@ impl<T: Real> Evaluator<T> {
         InputError::check(self.inputs, inputs.nrows())?;
         let zero = T::nearest(0.0);
         let [current, next] = &mut self.buffers;
-        resize(current, inputs.nrows(), inputs.ncols());
+        reshape(current, inputs.nrows(), inputs.ncols());
         current.copy_from(inputs);
         for stage in &self.stages {
             match stage {
                 Stage::Affine { weight, bias } => {
-                    resize(next, weight.nrows(), current.ncols());
+                    reshape(next, weight.nrows(), current.ncols());
                     for mut column in next.column_iter_mut() {
                         column.as_mut_slice().copy_from_slice(bias);
                     }
@@ -93,16 +96,6 @@ impl<T: Real> Evaluator<T> {
             }
         }
         Ok(current)
-    }
-}
-
-/// Gives `matrix` a shape without keeping its contents.
-fn resize<T: Real>(matrix: &mut DMatrix<T>, rows: usize, columns: usize) {
-    if matrix.shape() != (rows, columns) {
-        let storage = core::mem::replace(matrix, DMatrix::from_element(0, 0, T::nearest(0.0)));
-        let mut values: Vec<T> = storage.data.into();
-        values.resize(rows * columns, T::nearest(0.0));
-        *matrix = DMatrix::from_vec(rows, columns, values);
     }
 }
 

@@ -51,6 +51,17 @@ pub fn multiply_transposed<T: Real>(
     run(out, accumulate, view(a).transpose(), view(b));
 }
 
+/// Gives `matrix` a shape, keeping its storage but not its contents.
+pub fn reshape<T: Real>(matrix: &mut DMatrix<T>, rows: usize, columns: usize) {
+    if matrix.shape() != (rows, columns) {
+        let zero = T::nearest(0.0);
+        let storage = core::mem::replace(matrix, DMatrix::from_element(0, 0, zero));
+        let mut values: Vec<T> = storage.data.into();
+        values.resize(rows * columns, zero);
+        *matrix = DMatrix::from_vec(rows, columns, values);
+    }
+}
+
 fn view<T: Real>(m: &DMatrix<T>) -> MatRef<'_, T> {
     MatRef::from_column_major_slice(m.as_slice(), m.nrows(), m.ncols())
 }

@@ -11,13 +11,8 @@ fn tails(criterion: &mut Criterion) {
         let coefficients: Vec<f64> = (0..n).map(|i| ((7 * i + 3) % 11) as f64 - 5.0).collect();
         let form =
             LinearForm::new(&coefficients, 0.1, &inputs).expect("as many coefficients as inputs");
-        let threshold = 0.1
-            + 5.0
-                * form
-                    .moments()
-                    .variance
-                    .sqrt()
-                    .min(0.15 * form.moments().deviation_above);
+        let threshold =
+            0.1 + 5.0 * form.moments().variance.sqrt().min(0.15 * form.moments().deviation_above);
         let mut group = criterion.benchmark_group("form");
         group.bench_function(BenchmarkId::new("new", n), |b| {
             b.iter(|| {

@@ -29,22 +29,12 @@ pub(crate) fn chernoff<D: Distribution>(
     inputs: &[D],
     moments: &Moments,
 ) -> f64 {
-    let deviation = if sign < 0.0 {
-        moments.deviation_below
-    } else {
-        moments.deviation_above
-    };
+    let deviation = if sign < 0.0 { moments.deviation_below } else { moments.deviation_above };
     if t > deviation {
         // The infimum over λ: the exponent is at most -λ(t - deviation).
         return 0.0;
     }
-    let terms = || {
-        coefficients
-            .iter()
-            .map(|c| sign * c)
-            .zip(inputs)
-            .filter(|&(c, _)| c != 0.0)
-    };
+    let terms = || coefficients.iter().map(|c| sign * c).zip(inputs).filter(|&(c, _)| c != 0.0);
     let tilted = |lambda: f64| {
         terms().fold((0.0, 0.0), |(mean, variance), (c, x)| {
             let (m, v) = x.tilted_moments(lambda * c);
@@ -65,11 +55,7 @@ fn exponent_up<'a, D: Distribution + 'a>(
 ) -> f64 {
     let log_mgf = |(c, x): (f64, &D)| {
         let s = mul_up(lambda, c.abs());
-        if s < f64::INFINITY {
-            x.log_mgf(s.copysign(c))
-        } else {
-            f64::INFINITY
-        }
+        if s < f64::INFINITY { x.log_mgf(s.copysign(c)) } else { f64::INFINITY }
     };
     sum_up(terms.map(log_mgf).chain([-mul_down(lambda, t)]))
 }
@@ -106,9 +92,5 @@ fn minimise(t: f64, start: f64, limit: f64, derivatives: impl Fn(f64) -> (f64, f
             2.0 * low
         };
     }
-    if lambda > 0.0 && lambda < f64::INFINITY {
-        lambda
-    } else {
-        low
-    }
+    if lambda > 0.0 && lambda < f64::INFINITY { lambda } else { low }
 }

@@ -62,10 +62,7 @@ pub trait Distribution: core::fmt::Debug {
     /// 1. R. Bhatia, C. Davis, *A better bound on the variance*, American Mathematical Monthly 107, 2000.
     fn variance(&self) -> f64 {
         let ((lower, upper), (mean_low, mean_high)) = (self.support(), self.mean());
-        mul_up(
-            sub_up(upper, mean_low).max(0.0),
-            sub_up(mean_high, lower).max(0.0),
-        )
+        mul_up(sub_up(upper, mean_low).max(0.0), sub_up(mean_high, lower).max(0.0))
     }
 
     /// An upper bound of the variance proxy: the least `v` with `ln E exp(s (X - E X)) ≤ v s²/2` for all real `s`.
@@ -107,15 +104,9 @@ pub trait Distribution: core::fmt::Debug {
     fn tilted_moments(&self, s: f64) -> (f64, f64) {
         let (lower, upper) = self.support();
         let step = 1e-3 * (1.0 / (upper - lower)).max(s.abs());
-        let (before, here, after) = (
-            self.log_mgf(s - step),
-            self.log_mgf(s),
-            self.log_mgf(s + step),
-        );
-        (
-            (after - before) / (2.0 * step),
-            (after - 2.0 * here + before) / (step * step),
-        )
+        let (before, here, after) =
+            (self.log_mgf(s - step), self.log_mgf(s), self.log_mgf(s + step));
+        ((after - before) / (2.0 * step), (after - 2.0 * here + before) / (step * step))
     }
 }
 

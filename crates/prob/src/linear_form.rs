@@ -94,10 +94,7 @@ impl<'a, D: Distribution> LinearForm<'a, D> {
             });
         }
         if let Some(index) = coefficients.iter().position(|c| !c.is_finite()) {
-            return Err(FormError::CoefficientNotFinite {
-                index,
-                value: coefficients[index],
-            });
+            return Err(FormError::CoefficientNotFinite { index, value: coefficients[index] });
         }
         if !constant.is_finite() {
             return Err(FormError::ConstantNotFinite { value: constant });
@@ -230,11 +227,7 @@ impl<'a, D: Distribution> LinearForm<'a, D> {
             };
         }
         let t = self.distance(side, threshold);
-        if t > 0.0 {
-            self.inequality(side, t, method)
-        } else {
-            Probability::ONE
-        }
+        if t > 0.0 { self.inequality(side, t, method) } else { Probability::ONE }
     }
 
     /// The bound of `P(Z - E Z ≥ t)`, or of `P(E Z - Z ≥ t)`, for `t > 0`.

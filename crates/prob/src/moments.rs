@@ -44,28 +44,12 @@ impl Moments {
             |number: fn(&D) -> f64| sum_up(terms().map(|(c, x)| mul_up(mul_up(c, c), number(x))));
         Self {
             mean: (
-                sum_down(
-                    terms()
-                        .map(|(c, x)| product_down(c, x.mean()))
-                        .chain([constant]),
-                ),
-                sum_up(
-                    terms()
-                        .map(|(c, x)| product_up(c, x.mean()))
-                        .chain([constant]),
-                ),
+                sum_down(terms().map(|(c, x)| product_down(c, x.mean())).chain([constant])),
+                sum_up(terms().map(|(c, x)| product_up(c, x.mean())).chain([constant])),
             ),
             range: (
-                sum_down(
-                    terms()
-                        .map(|(c, x)| product_down(c, x.support()))
-                        .chain([constant]),
-                ),
-                sum_up(
-                    terms()
-                        .map(|(c, x)| product_up(c, x.support()))
-                        .chain([constant]),
-                ),
+                sum_down(terms().map(|(c, x)| product_down(c, x.support())).chain([constant])),
+                sum_up(terms().map(|(c, x)| product_up(c, x.support())).chain([constant])),
             ),
             variance: squares(D::variance),
             variance_proxy: squares(D::variance_proxy),
@@ -104,12 +88,5 @@ fn width<D: Distribution>(input: &D) -> f64 {
 
 /// An upper bound of how far `c X` can rise above its mean.
 fn rise<D: Distribution>(c: f64, input: &D) -> f64 {
-    mul_up(
-        c.abs(),
-        if c < 0.0 {
-            deviation_below(input)
-        } else {
-            deviation_above(input)
-        },
-    )
+    mul_up(c.abs(), if c < 0.0 { deviation_below(input) } else { deviation_above(input) })
 }

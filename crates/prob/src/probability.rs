@@ -56,11 +56,7 @@ impl Probability {
 
     /// The least probability that is at least `bound`: NaN and everything above one become one.
     pub(crate) fn from_upper_bound(bound: f64) -> Self {
-        if bound < 1.0 {
-            Self(bound.max(0.0))
-        } else {
-            Self::ONE
-        }
+        if bound < 1.0 { Self(bound.max(0.0)) } else { Self::ONE }
     }
 
     /// The value.

@@ -33,11 +33,7 @@ pub(crate) fn add_up(a: f64, b: f64) -> f64 {
         return f64::INFINITY;
     }
     let error = two_sum_error(a, b, sum);
-    if error > 0.0 || !error.is_finite() {
-        sum.next_up()
-    } else {
-        sum
-    }
+    if error > 0.0 || !error.is_finite() { sum.next_up() } else { sum }
 }
 
 /// A lower bound of `a + b`.
@@ -83,11 +79,7 @@ pub(crate) fn div_up(a: f64, b: f64) -> f64 {
         return 0.0;
     }
     let quotient = a / b;
-    if quotient.is_nan() {
-        f64::INFINITY
-    } else {
-        quotient.next_up()
-    }
+    if quotient.is_nan() { f64::INFINITY } else { quotient.next_up() }
 }
 
 /// A lower bound of `a / b`, for `b > 0`; within two units in the last place.
@@ -98,11 +90,7 @@ pub(crate) fn div_down(a: f64, b: f64) -> f64 {
 /// An upper bound of `x / 2`; exact outside the subnormal range.
 pub(crate) fn half_up(x: f64) -> f64 {
     let half = 0.5 * x;
-    if half + half < x {
-        half.next_up()
-    } else {
-        half
-    }
+    if half + half < x { half.next_up() } else { half }
 }
 
 /// A lower bound of `x / 2`; exact outside the subnormal range.
@@ -120,18 +108,10 @@ pub(crate) fn sum_up(terms: impl IntoIterator<Item = f64>) -> f64 {
     for term in terms {
         let sum = head + term;
         let error = two_sum_error(head, term, sum);
-        errors = if error.is_finite() {
-            add_up(errors, error)
-        } else {
-            f64::INFINITY
-        };
+        errors = if error.is_finite() { add_up(errors, error) } else { f64::INFINITY };
         head = sum;
     }
-    if errors.is_finite() && head.is_finite() {
-        add_up(head, errors)
-    } else {
-        f64::INFINITY
-    }
+    if errors.is_finite() && head.is_finite() { add_up(head, errors) } else { f64::INFINITY }
 }
 
 /// A lower bound of the sum of the terms, as if summed in twice the precision.
@@ -168,11 +148,7 @@ pub(crate) fn ln_up(x: f64) -> f64 {
 
 /// An upper bound of `1 - e^-x`, for `x ≥ 0`; at most 1.
 pub(crate) fn one_minus_exp_up(x: f64) -> f64 {
-    if x.is_nan() {
-        1.0
-    } else {
-        ulps_up(-libm::expm1(-x), MARGIN_ULPS).min(1.0)
-    }
+    if x.is_nan() { 1.0 } else { ulps_up(-libm::expm1(-x), MARGIN_ULPS).min(1.0) }
 }
 
 /// An upper bound of `e^-(numerator / denominator)`: the tail of every inequality that is one exponential.

@@ -25,9 +25,8 @@ pub fn coefficients(n: impl Into<SizeRange>) -> impl Strategy<Value = Vec<f64>> 
 
 /// Uniform laws, point masses among them.
 pub fn uniform() -> impl Strategy<Value = Uniform> + Clone {
-    (number(), number()).prop_filter_map("finite endpoints", |(a, b)| {
-        Uniform::new(a.min(b), a.max(b)).ok()
-    })
+    (number(), number())
+        .prop_filter_map("finite endpoints", |(a, b)| Uniform::new(a.min(b), a.max(b)).ok())
 }
 
 /// Laws of the inputs of one linear form: `n` of them, or as many as the range says.

@@ -98,8 +98,6 @@ impl FromStr for Tail {
         Self::ALL
             .into_iter()
             .find(|tail| tail.name() == name)
-            .ok_or_else(|| ParseTailError::Unknown {
-                name: name.to_owned(),
-            })
+            .ok_or_else(|| ParseTailError::Unknown { name: name.to_owned() })
     }
 }

@@ -99,10 +99,7 @@ impl Distribution for Uniform {
 
     fn mean(&self) -> (f64, f64) {
         let (l, u) = (self.lower, self.upper);
-        (
-            half_down(add_down(l, u)).clamp(l, u),
-            half_up(add_up(l, u)).clamp(l, u),
-        )
+        (half_down(add_down(l, u)).clamp(l, u), half_up(add_up(l, u)).clamp(l, u))
     }
 
     fn variance(&self) -> f64 {
@@ -156,10 +153,8 @@ fn log_sinhc_up(a: f64) -> f64 {
         0.0
     } else if a <= SERIES_LIMIT {
         let y = mul_up(a, a);
-        let series = LOG_SINHC_SERIES
-            .iter()
-            .rev()
-            .fold(0.0, |tail, &coefficient| coefficient - y * tail);
+        let series =
+            LOG_SINHC_SERIES.iter().rev().fold(0.0, |tail, &coefficient| coefficient - y * tail);
         ulps_up(y * series, 2 * MARGIN_ULPS)
     } else if a < f64::INFINITY {
         let ratio = half_up(div_up(one_minus_exp_up(2.0 * a), a));
@@ -180,10 +175,7 @@ fn langevin(x: f64) -> (f64, f64) {
         let coth = (1.0 + decay) / (1.0 - decay);
         let value = coth - 1.0 / x.abs();
         // coth² - 1 = 1/sinh²
-        (
-            value.copysign(x),
-            1.0 / y - 4.0 * decay / ((1.0 - decay) * (1.0 - decay)),
-        )
+        (value.copysign(x), 1.0 / y - 4.0 * decay / ((1.0 - decay) * (1.0 - decay)))
     }
 }
 
@@ -207,9 +199,6 @@ impl TryFrom<Endpoints> for Uniform {
 #[cfg(feature = "serde")]
 impl From<Uniform> for Endpoints {
     fn from(law: Uniform) -> Self {
-        Self {
-            lower: law.lower,
-            upper: law.upper,
-        }
+        Self { lower: law.lower, upper: law.upper }
     }
 }

@@ -11,28 +11,13 @@ fn uniform(lower: f64, upper: f64) -> Uniform {
 
 #[test]
 fn invalid_numbers_are_typed_errors() {
-    assert!(matches!(
-        Uniform::new(f64::NAN, 1.0),
-        Err(DistributionError::NotFinite { .. })
-    ));
-    assert!(matches!(
-        Uniform::new(0.0, f64::INFINITY),
-        Err(DistributionError::NotFinite { .. })
-    ));
-    assert_eq!(
-        Uniform::new(1.0, 0.5),
-        Err(DistributionError::Empty {
-            lower: 1.0,
-            upper: 0.5
-        })
-    );
+    assert!(matches!(Uniform::new(f64::NAN, 1.0), Err(DistributionError::NotFinite { .. })));
+    assert!(matches!(Uniform::new(0.0, f64::INFINITY), Err(DistributionError::NotFinite { .. })));
+    assert_eq!(Uniform::new(1.0, 0.5), Err(DistributionError::Empty { lower: 1.0, upper: 0.5 }));
     let inputs = [uniform(0.0, 1.0)];
     assert_eq!(
         LinearForm::new(&[], 0.0, &inputs).unwrap_err(),
-        FormError::LengthMismatch {
-            coefficients: 0,
-            inputs: 1
-        }
+        FormError::LengthMismatch { coefficients: 0, inputs: 1 }
     );
     assert!(matches!(
         LinearForm::new(&[f64::NAN], 0.0, &inputs),
@@ -40,15 +25,11 @@ fn invalid_numbers_are_typed_errors() {
     ));
     assert_eq!(
         LinearForm::new(&[1.0], f64::INFINITY, &inputs).unwrap_err(),
-        FormError::ConstantNotFinite {
-            value: f64::INFINITY
-        }
+        FormError::ConstantNotFinite { value: f64::INFINITY }
     );
     assert_eq!(
         "markov".parse::<Tail>(),
-        Err(ParseTailError::Unknown {
-            name: "markov".to_owned()
-        })
+        Err(ParseTailError::Unknown { name: "markov".to_owned() })
     );
     for value in [f64::NAN, f64::INFINITY, -5e-324, 1.0_f64.next_up()] {
         assert!(Probability::new(value).is_err() && Confidence::new(value).is_err());
@@ -88,14 +69,8 @@ fn thresholds_need_not_be_finite() {
             assert_eq!(form.upper_tail(f64::INFINITY, method), Probability::ZERO);
             assert_eq!(form.upper_tail(f64::NEG_INFINITY, method), Probability::ONE);
             assert_eq!(form.lower_tail(f64::INFINITY, method), Probability::ONE);
-            assert_eq!(
-                form.lower_tail(f64::NEG_INFINITY, method),
-                Probability::ZERO
-            );
-            for tail in [
-                form.upper_tail(f64::NAN, method),
-                form.lower_tail(f64::NAN, method),
-            ] {
+            assert_eq!(form.lower_tail(f64::NEG_INFINITY, method), Probability::ZERO);
+            for tail in [form.upper_tail(f64::NAN, method), form.lower_tail(f64::NAN, method)] {
                 assert_eq!(tail, Probability::ONE);
             }
         }
@@ -109,21 +84,11 @@ fn constants_jump_at_their_value() {
     let none = LinearForm::<Uniform>::new(&[], 2.8, &[]).unwrap();
     for method in Tail::ALL {
         assert_eq!(form.upper_tail(2.8, method), Probability::ONE, "{method}");
-        assert_eq!(
-            form.upper_tail(2.8 + 1e-15, method),
-            Probability::ZERO,
-            "{method}"
-        );
+        assert_eq!(form.upper_tail(2.8 + 1e-15, method), Probability::ZERO, "{method}");
         assert_eq!(none.upper_tail(2.8, method), Probability::ONE);
         assert_eq!(none.lower_tail(2.8, method), Probability::ONE);
-        assert_eq!(
-            none.upper_tail(2.8_f64.next_up(), method),
-            Probability::ZERO
-        );
-        assert_eq!(
-            none.lower_tail_unclipped(2.8_f64.next_down(), method),
-            Probability::ZERO
-        );
+        assert_eq!(none.upper_tail(2.8_f64.next_up(), method), Probability::ZERO);
+        assert_eq!(none.lower_tail_unclipped(2.8_f64.next_down(), method), Probability::ZERO);
     }
 }
 
@@ -131,15 +96,9 @@ fn constants_jump_at_their_value() {
 fn the_largest_value_itself_is_not_excluded() {
     let inputs = [uniform(0.0, 0.1), uniform(-0.3, 0.7)];
     let form = LinearForm::new(&[1.0, 1.0], 0.0, &inputs).unwrap();
-    assert_eq!(
-        form.upper_tail(form.moments().range.1, Tail::WorstCase),
-        Probability::ONE
-    );
+    assert_eq!(form.upper_tail(form.moments().range.1, Tail::WorstCase), Probability::ONE);
     for method in Tail::ALL {
-        assert_eq!(
-            form.upper_tail(form.moments().range.1.next_up(), method),
-            Probability::ZERO
-        );
+        assert_eq!(form.upper_tail(form.moments().range.1.next_up(), method), Probability::ZERO);
     }
 }
 
@@ -148,10 +107,7 @@ fn bounds_that_underflow_are_not_zero() {
     let inputs = [uniform(-1.0, 1.0); 2000];
     let form = LinearForm::new(&[1.0; 2000], 0.0, &inputs).unwrap();
     for method in Tail::ALL {
-        assert!(
-            form.upper_tail(1999.0, method) > Probability::ZERO,
-            "{method}"
-        );
+        assert!(form.upper_tail(1999.0, method) > Probability::ZERO, "{method}");
     }
     assert!(form.upper_tail(1999.0, Tail::Best).get() < 1e-300);
 }
@@ -159,19 +115,7 @@ fn bounds_that_underflow_are_not_zero() {
 /// Every method on every combination of sizes: in `[0, 1]`, and 1 where the exact tail is 1/2 or more.
 #[test]
 fn any_scale_is_borne() {
-    let sizes = [
-        0.0,
-        5e-324,
-        1e-310,
-        1e-300,
-        1e-160,
-        1e-20,
-        1.0,
-        1e20,
-        1e154,
-        1e300,
-        f64::MAX,
-    ];
+    let sizes = [0.0, 5e-324, 1e-310, 1e-300, 1e-160, 1e-20, 1.0, 1e20, 1e154, 1e300, f64::MAX];
     for c in sizes {
         for w in sizes {
             let inputs = [uniform(-w, w), uniform(w, w), uniform(0.0, w)];
@@ -231,16 +175,7 @@ impl Distribution for Nonsense {
 
 #[test]
 fn nonsense_ends_without_a_panic() {
-    for value in [
-        f64::NAN,
-        f64::INFINITY,
-        f64::NEG_INFINITY,
-        0.0,
-        1.0,
-        -1.0,
-        f64::MAX,
-        5e-324,
-    ] {
+    for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, 1.0, -1.0, f64::MAX, 5e-324] {
         let inputs = [Nonsense(value), Nonsense(1.0), Nonsense(-1.0)];
         let form = LinearForm::new(&[1.0, -2.0, 1e300], 0.5, &inputs).unwrap();
         for method in Tail::ALL {
@@ -259,10 +194,7 @@ fn laws_may_be_mixed() {
     let form = LinearForm::new(&[1.0, 1.0], 0.0, &inputs).unwrap();
     let alone = [narrow];
     let single = LinearForm::new(&[1.0], 0.0, &alone).unwrap();
-    assert_eq!(
-        form.upper_tail(0.75, Tail::Chernoff),
-        single.upper_tail(0.75, Tail::Chernoff)
-    );
+    assert_eq!(form.upper_tail(0.75, Tail::Chernoff), single.upper_tail(0.75, Tail::Chernoff));
 }
 
 /// A fair coin with the sides -1 and 1.
@@ -284,9 +216,6 @@ fn the_largest_value_may_have_a_probability() {
     let form = LinearForm::new(&[1.0; 4], 0.0, &coins).unwrap();
     for method in Tail::ALL {
         assert!(form.upper_tail(4.0, method).get() >= 1.0 / 16.0, "{method}");
-        assert!(
-            form.lower_tail_unclipped(-4.0, method).get() >= 1.0 / 16.0,
-            "{method}"
-        );
+        assert!(form.lower_tail_unclipped(-4.0, method).get() >= 1.0 / 16.0, "{method}");
     }
 }

@@ -8,11 +8,7 @@ const SLACK: f64 = 1e-7;
 
 fn forms() -> impl Strategy<Value = (Vec<f64>, f64, Vec<Uniform>)> {
     (0..40_usize).prop_flat_map(|n| {
-        (
-            strategies::coefficients(n),
-            strategies::number(),
-            strategies::uniforms(n),
-        )
+        (strategies::coefficients(n), strategies::number(), strategies::uniforms(n))
     })
 }
 

@@ -10,9 +10,8 @@ fn number(bits: &str) -> f64 {
 fn log_mgf_encloses_its_value() {
     let law = Uniform::new(-1.0, 1.0).unwrap();
     let mut count = 0;
-    for line in include_str!("data/elementary.txt")
-        .lines()
-        .filter(|line| line.starts_with("log_sinhc "))
+    for line in
+        include_str!("data/elementary.txt").lines().filter(|line| line.starts_with("log_sinhc "))
     {
         let fields: Vec<&str> = line.split(' ').collect();
         let (a, least) = (number(fields[1]), number(fields[2]));
@@ -33,25 +32,15 @@ fn log_mgf_encloses_its_value() {
 fn log_mgf_bears_any_argument() {
     let wide = Uniform::new(f64::MIN, f64::MAX).unwrap();
     let point = Uniform::new(0.3, 0.3).unwrap();
-    assert_eq!(
-        (wide.log_mgf(0.0), point.log_mgf(0.0), point.log_mgf(1e300)),
-        (0.0, 0.0, 0.0)
-    );
+    assert_eq!((wide.log_mgf(0.0), point.log_mgf(0.0), point.log_mgf(1e300)), (0.0, 0.0, 0.0));
     assert_eq!(wide.log_mgf(1.0), f64::INFINITY);
-    assert!(
-        Uniform::new(-1.0, 1.0)
-            .unwrap()
-            .log_mgf(f64::MAX)
-            .is_finite()
-    );
+    assert!(Uniform::new(-1.0, 1.0).unwrap().log_mgf(f64::MAX).is_finite());
 }
 
 #[test]
 fn derivatives_are_those_of_log_mgf() {
     let law = Uniform::new(-2.0, 4.0).unwrap();
-    for s in [
-        -9.0, -1.0, -0.34, -0.33, -1e-3, 0.01, 0.32, 0.3333, 0.34, 0.7, 3.0, 20.0,
-    ] {
+    for s in [-9.0, -1.0, -0.34, -0.33, -1e-3, 0.01, 0.32, 0.3333, 0.34, 0.7, 3.0, 20.0] {
         let h = 1e-4;
         let (before, here, after) = (law.log_mgf(s - h), law.log_mgf(s), law.log_mgf(s + h));
         let (mean, variance) = law.tilted_moments(s);

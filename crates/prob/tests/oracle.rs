@@ -42,19 +42,13 @@ fn exact_upper_tail(
             .fold(distance.clone(), |rest, i| rest - &lengths[i]);
         if at.is_positive() || (n == 0 && at.is_zero()) {
             let term = pow(at, n);
-            sum = if vertex.count_ones() % 2 == 0 {
-                sum + term
-            } else {
-                sum - term
-            };
+            sum = if vertex.count_ones() % 2 == 0 { sum + term } else { sum - term };
         }
     }
     let factorial = (1..=n).fold(BigInt::one(), |product, k| product * BigInt::from(k));
     lengths
         .into_iter()
-        .fold(sum / BigRational::from(factorial), |quotient, length| {
-            quotient / length
-        })
+        .fold(sum / BigRational::from(factorial), |quotient, length| quotient / length)
 }
 
 fn exact_lower_tail(
@@ -83,10 +77,7 @@ fn check(
             (form.lower_tail(threshold, method), &below),
             (form.lower_tail_unclipped(threshold, method), &below),
         ] {
-            prop_assert!(
-                exact(bound.get()) >= *value,
-                "{method}: {bound} at {threshold:e}"
-            );
+            prop_assert!(exact(bound.get()) >= *value, "{method}: {bound} at {threshold:e}");
         }
     }
     Ok(())
@@ -96,10 +87,7 @@ fn check(
 fn the_oracle_knows_the_triangle() {
     let inputs = [Uniform::new(0.0, 1.0).unwrap(); 2];
     let tail = |t| exact_upper_tail(&[1.0, -1.0], 0.0, &inputs, t);
-    assert_eq!(
-        (tail(0.0), tail(0.5), tail(1.0)),
-        (exact(0.5), exact(0.125), exact(0.0))
-    );
+    assert_eq!((tail(0.0), tail(0.5), tail(1.0)), (exact(0.5), exact(0.125), exact(0.0)));
     assert_eq!(tail(-1.0), exact(1.0));
     assert_eq!(exact_upper_tail(&[], 3.0, &[], 3.0), exact(1.0));
     assert_eq!(exact_upper_tail(&[], 3.0, &[], 3.0000001), exact(0.0));

@@ -5,29 +5,14 @@ use nncert_prob::{Confidence, LinearForm, Moments, Probability, Tail, Uniform};
 #[test]
 fn stored_forms_are_read_back() {
     let law = Uniform::new(-1.0, 0.1).unwrap();
-    assert_eq!(
-        serde_json::to_string(&law).unwrap(),
-        r#"{"lower":-1.0,"upper":0.1}"#
-    );
-    assert_eq!(
-        serde_json::from_str::<Uniform>(r#"{"lower":-1.0,"upper":0.1}"#).unwrap(),
-        law
-    );
+    assert_eq!(serde_json::to_string(&law).unwrap(), r#"{"lower":-1.0,"upper":0.1}"#);
+    assert_eq!(serde_json::from_str::<Uniform>(r#"{"lower":-1.0,"upper":0.1}"#).unwrap(), law);
     let inputs = [law];
     let form = LinearForm::new(&[3.0], 1.0, &inputs).unwrap();
     let text = serde_json::to_string(form.moments()).unwrap();
-    assert_eq!(
-        serde_json::from_str::<Moments>(&text).unwrap(),
-        *form.moments()
-    );
-    assert_eq!(
-        serde_json::to_string(&Probability::new(0.25).unwrap()).unwrap(),
-        "0.25"
-    );
-    assert_eq!(
-        serde_json::from_str::<Confidence>("0.9999").unwrap().get(),
-        0.9999
-    );
+    assert_eq!(serde_json::from_str::<Moments>(&text).unwrap(), *form.moments());
+    assert_eq!(serde_json::to_string(&Probability::new(0.25).unwrap()).unwrap(), "0.25");
+    assert_eq!(serde_json::from_str::<Confidence>("0.9999").unwrap().get(), 0.9999);
     for method in Tail::ALL {
         let text = serde_json::to_string(&method).unwrap();
         assert_eq!(text, format!("{:?}", method.name()));

@@ -9,14 +9,8 @@ fn lower_bounds(method: Tail) -> (f64, f64) {
     let upper = LinearForm::new(&[0.03], 0.40, &inputs).unwrap();
     let inside = |tails: [Probability; 2]| Probability::sum_up(tails).complement_down().get();
     (
-        inside([
-            upper.upper_tail_unclipped(0.5, method),
-            lower.lower_tail_unclipped(-0.5, method),
-        ]),
-        inside([
-            upper.upper_tail(0.5, method),
-            lower.lower_tail(-0.5, method),
-        ]),
+        inside([upper.upper_tail_unclipped(0.5, method), lower.lower_tail_unclipped(-0.5, method)]),
+        inside([upper.upper_tail(0.5, method), lower.lower_tail(-0.5, method)]),
     )
 }
 

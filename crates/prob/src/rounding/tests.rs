@@ -7,17 +7,11 @@ use super::*;
 /// Arguments of a function, with the least float that is at least its value; from `elementary.py`.
 fn values(function: &str) -> impl Iterator<Item = (f64, f64)> {
     let number = |bits: &str| f64::from_bits(u64::from_str_radix(bits, 16).unwrap());
-    include_str!("../../tests/data/elementary.txt")
-        .lines()
-        .filter_map(move |line| {
-            let mut fields = line.split(' ');
-            (fields.next() == Some(function)).then(|| {
-                (
-                    number(fields.next().unwrap()),
-                    number(fields.next().unwrap()),
-                )
-            })
-        })
+    include_str!("../../tests/data/elementary.txt").lines().filter_map(move |line| {
+        let mut fields = line.split(' ');
+        (fields.next() == Some(function))
+            .then(|| (number(fields.next().unwrap()), number(fields.next().unwrap())))
+    })
 }
 
 fn check(name: &str, function: fn(f64) -> f64) {
@@ -82,30 +76,15 @@ fn overflow_stays_on_its_side() {
         (add_up(f64::MIN, f64::MIN), add_down(f64::MIN, f64::MIN)),
         (f64::MIN, f64::NEG_INFINITY)
     );
-    assert_eq!(
-        (mul_up(1e200, 1e200), mul_down(1e200, 1e200)),
-        (f64::INFINITY, f64::MAX)
-    );
-    assert_eq!(
-        (mul_up(1e200, -1e200), mul_down(1e200, -1e200)),
-        (f64::MIN, f64::NEG_INFINITY)
-    );
-    assert_eq!(
-        (mul_up(1e-200, 1e-200), mul_down(1e-200, 1e-200)),
-        (5e-324, -5e-324)
-    );
-    assert_eq!(
-        (mul_up(0.0, f64::INFINITY), mul_up(f64::NEG_INFINITY, 0.0)),
-        (0.0, 0.0)
-    );
+    assert_eq!((mul_up(1e200, 1e200), mul_down(1e200, 1e200)), (f64::INFINITY, f64::MAX));
+    assert_eq!((mul_up(1e200, -1e200), mul_down(1e200, -1e200)), (f64::MIN, f64::NEG_INFINITY));
+    assert_eq!((mul_up(1e-200, 1e-200), mul_down(1e-200, 1e-200)), (5e-324, -5e-324));
+    assert_eq!((mul_up(0.0, f64::INFINITY), mul_up(f64::NEG_INFINITY, 0.0)), (0.0, 0.0));
     assert_eq!(
         (sum_up([f64::MIN, f64::MIN]), sum_down([f64::MAX, f64::MAX])),
         (f64::INFINITY, f64::NEG_INFINITY)
     );
-    assert_eq!(
-        (sum_up([f64::NAN]), sum_down([f64::NAN])),
-        (f64::INFINITY, f64::NEG_INFINITY)
-    );
+    assert_eq!((sum_up([f64::NAN]), sum_down([f64::NAN])), (f64::INFINITY, f64::NEG_INFINITY));
     assert_eq!((half_up(5e-324), half_down(5e-324)), (5e-324, 0.0));
 }
 
