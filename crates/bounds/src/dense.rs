@@ -29,6 +29,12 @@ pub(crate) struct Image {
 }
 
 impl Dense {
+    /// The layer over all its inputs.
+    pub(crate) fn all(affine: &Affine) -> Self {
+        let live: Vec<usize> = (0..affine.inputs()).collect();
+        Self::restricted(affine, &live, live.len())
+    }
+
     /// The layer over the inputs `live` and as many zero columns as make `width`.
     pub(crate) fn restricted(affine: &Affine, live: &[usize], width: usize) -> Self {
         let rows = affine.outputs();

@@ -6,7 +6,7 @@
 mod oracle;
 
 use nncert_bounds::{
-    AffineForm, BoundsError, Face, Faces, Line, Lines, PairBounds, Relaxations, Rounding,
+    AffineForm, BoundsError, Envelope, Face, Faces, Line, Lines, PairBounds, Relaxations, Rounding,
     crown_with, differential_with, interval, relu_difference_faces, relu_lines,
 };
 use nncert_core::strategies::pair_region_and_points;
@@ -41,6 +41,7 @@ fn check(
         Err(BoundsError::Overflow { .. }) => return Ok(()),
         other => other.expect("the pair and the region fit"),
     };
+    let baseline = nncert_bounds::forward(pair, region).ok();
     let networks = [pair.original(), pair.compressed()];
     let single = networks.map(|network| {
         let crown = crown_with(network, region, relaxations, Rounding::Outward);
@@ -58,7 +59,7 @@ fn check(
                 let rough = oracle.rough[output];
                 let mut value = Value { rough, exact: Box::new(|| oracle.exact()[output].clone()) };
                 let envelope = &crown.outputs[output];
-                let mut require = |name, holds| if holds { Ok(()) } else { Err((name, output)) };
+                let require = |name, holds| if holds { Ok(()) } else { Err((name, output)) };
                 require("interval", inside(&mut value, interval[output], always))?;
                 require("crown", inside(&mut value, envelope.bounds, always))?;
                 require("crown of the pair", inside(&mut value, joint[output], always))?;
@@ -74,11 +75,14 @@ fn check(
             let rough = (a - b, (a_error + b_error) * 1.01 + (a - b).abs() * 1e-15);
             let exact = Box::new(|| &f.exact()[output] - &g.exact()[output]);
             let mut value = Value { rough, exact };
-            if !inside(&mut value, envelope.bounds, always) {
-                return Err(("differential", output));
-            }
-            if !between(&mut value, &envelope.lower, &envelope.upper, x, always) {
-                return Err(("envelope", output));
+            let mut require = |name, Envelope { lower, upper, bounds }: &Envelope| {
+                let inside = inside(&mut value, *bounds, always)
+                    && between(&mut value, lower, upper, x, always);
+                if inside { Ok(()) } else { Err((name, output)) }
+            };
+            require("differential", envelope)?;
+            if let Some(baseline) = &baseline {
+                require("forward", &baseline.outputs[output])?;
             }
         }
     }
