@@ -4,6 +4,7 @@
 pub mod directed;
 #[cfg(feature = "exact")]
 pub mod exact;
+pub mod io;
 pub mod product;
 
 mod affine;
