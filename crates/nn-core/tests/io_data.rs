@@ -30,7 +30,8 @@ fn every_nnet_reads_and_round_trips() {
     for folder in ["acasxu/orig", "acasxu/fp16", "mnist"] {
         for path in files(&data.join(folder), "nnet") {
             let file = nnet::read(&path).unwrap();
-            let expected = if folder == "mnist" { "784-100-100-10-10" } else { "5-50-50-50-50-50-50-5" };
+            let expected =
+                if folder == "mnist" { "784-100-100-10-10" } else { "5-50-50-50-50-50-50-5" };
             assert_eq!(file.network.to_string(), expected, "{path:?}");
             assert_eq!(nnet::parse(nnet::write(&file).unwrap()).unwrap(), file, "{path:?}");
             assert_eq!(read_network(&path).unwrap(), file.network);
@@ -49,7 +50,12 @@ fn acas_xu_header_is_kept() {
     let normalization = &file.normalization;
     assert_eq!(normalization.mins[..3], [0.0, -3.141593, -3.141593]);
     assert_eq!(normalization.maxes[..2], [60760.0, 3.141593]);
-    assert_eq!((normalization.output_mean, normalization.output_range), (7.5188840201005975, 373.94992));
+    assert_eq!(
+        (normalization.output_mean, normalization.output_range),
+        (7.5188840201005975, 373.94992)
+    );
+    let unused: Vec<_> = file.unused_inputs.iter().map(|input| (input.min, input.max)).collect();
+    assert_eq!(unused, [(0.0, 100.0), (-3.0, 3.0)]);
     let input = normalization.normalize(&[19791.091, 0.0, 0.0, 650.0, 600.0]).unwrap();
     assert_eq!(input, [0.0; 5]);
 }

@@ -5,10 +5,10 @@
 //! layers,inputs,outputs,largest layer,
 //! inputs,size of layer 0,...,outputs,
 //! flag,                                   no longer used by anyone; kept
-//! minimum of input 0,...,                 inputs numbers
-//! maximum of input 0,...,                 inputs numbers
-//! mean of input 0,...,mean of outputs,    inputs + 1 numbers
-//! range of input 0,...,range of outputs,  inputs + 1 numbers
+//! minimum of input 0,...,                 at least one for each input: n numbers
+//! maximum of input 0,...,                 n numbers
+//! mean of input 0,...,mean of outputs,    n + 1 numbers
+//! range of input 0,...,range of outputs,  n + 1 numbers
 //! weight[0, 0],weight[0, 1],...,          layer 0: a line for each output neuron
 //! ...
 //! bias[0],                                then a line for each bias
@@ -18,7 +18,9 @@
 //! A layer here is an affine map; a ReLU stands between two of them and none
 //! after the last. The minimums, maximums, means and ranges say how raw inputs
 //! become the network's inputs; they are kept as data ([`Normalization`]) and
-//! never folded into the weights.
+//! never folded into the weights. The ACAS Xu files have two more of each than
+//! the network has inputs, for the two that choose among the networks
+//! ([`UnusedInput`]).
 //!
 //! Read with tolerance for what writers differ in: blank lines, comments
 //! anywhere, spaces around numbers, CRLF, a missing trailing comma or last line
@@ -51,12 +53,27 @@ pub struct Nnet {
     pub network: Network,
     /// How raw inputs become normalised ones.
     pub normalization: Normalization,
+    /// What the file has of inputs beyond the network's: never relied on.
+    pub unused_inputs: Vec<UnusedInput>,
     /// The comments, each without its `//`.
     pub comments: Vec<String>,
     /// The size of the largest layer, as the header states it: never relied on.
     pub max_layer_size: usize,
     /// The flag of the third line (once "symmetric"): never relied on.
     pub flag: i64,
+}
+
+/// An input that a file describes and its network does not take.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct UnusedInput {
+    /// Its smallest raw value.
+    pub min: f64,
+    /// Its largest raw value.
+    pub max: f64,
+    /// Its mean.
+    pub mean: f64,
+    /// Its range.
+    pub range: f64,
 }
 
 impl Nnet {
@@ -77,6 +94,7 @@ impl Nnet {
     pub fn new(network: Network) -> Self {
         Self {
             normalization: Normalization::identity(network.inputs()),
+            unused_inputs: Vec::new(),
             comments: Vec::new(),
             max_layer_size: network.shapes().iter().map(crate::Shape::len).max().unwrap_or(1),
             flag: 0,

@@ -159,7 +159,8 @@ fn check_length(expected: usize, found: usize) -> Result<(), NormalizationError>
     if expected == found { Ok(()) } else { Err(NormalizationError::Length { expected, found }) }
 }
 
-fn check_entry(
+/// Checks the minimum, maximum, mean and range of an input.
+pub(super) fn check_entry(
     coordinate: Option<usize>,
     [minimum, maximum, mean, range]: [f64; 4],
 ) -> Result<(), NormalizationError> {

@@ -4,7 +4,7 @@ use core::slice::Split;
 
 use nalgebra::{DMatrix, DVector};
 
-use super::{Nnet, NnetError, NnetField, Normalization};
+use super::{Nnet, NnetError, NnetField, Normalization, UnusedInput};
 use crate::{Affine, MAX_LAYERS, MAX_MAGNITUDE, MAX_WIDTH, Network};
 
 /// The most comments that a file may have.
@@ -44,7 +44,7 @@ pub fn parse(text: impl AsRef<[u8]>) -> Result<Nnet, NnetError> {
     let (sizes, max_layer_size) = sizes(&mut lines)?;
     let line = lines.expect(NnetField::Flag)?;
     let flag = line.integer()?;
-    let normalization = normalization(&mut lines, sizes[0])?;
+    let (normalization, unused_inputs) = normalization(&mut lines, sizes[0])?;
     let affine = sizes
         .windows(2)
         .enumerate()
@@ -54,7 +54,8 @@ pub fn parse(text: impl AsRef<[u8]>) -> Result<Nnet, NnetError> {
         return Err(NnetError::Trailing { line });
     }
     let network = Network::relu_mlp(affine)?;
-    Ok(Nnet { network, normalization, comments: lines.comments, max_layer_size, flag })
+    let comments = lines.comments;
+    Ok(Nnet { network, normalization, unused_inputs, comments, max_layer_size, flag })
 }
 
 /// The sizes of the layers (at least two), and the size that the header calls the largest.
@@ -79,28 +80,41 @@ fn sizes(lines: &mut Lines<'_>) -> Result<(Vec<usize>, usize), NnetError> {
     Ok((sizes, header[3]))
 }
 
-fn normalization(lines: &mut Lines<'_>, inputs: usize) -> Result<Normalization, NnetError> {
+/// The normalisation of the network's inputs, and the inputs beyond them.
+fn normalization(
+    lines: &mut Lines<'_>,
+    inputs: usize,
+) -> Result<(Normalization, Vec<UnusedInput>), NnetError> {
+    let line = lines.expect(NnetField::Minimums)?;
+    // At least the network's inputs: the other lines follow this one.
+    let count = line.count().max(inputs);
+    let mut mins = Vec::new();
+    line.values_into(count, f64::MAX, &mut mins)?;
     let mut next = |field, count| -> Result<(usize, Vec<f64>), NnetError> {
         let line = lines.expect(field)?;
         let mut values = Vec::new();
         line.values_into(count, f64::MAX, &mut values)?;
         Ok((line.line, values))
     };
-    let (_, mins) = next(NnetField::Minimums, inputs)?;
-    let (line, maxes) = next(NnetField::Maximums, inputs)?;
+    let (line, mut maxes) = next(NnetField::Maximums, count)?;
     for (index, (&minimum, &maximum)) in mins.iter().zip(&maxes).enumerate() {
         if minimum > maximum {
             return Err(NnetError::Empty { line, index, minimum, maximum });
         }
     }
-    let (_, mut means) = next(NnetField::Means, inputs + 1)?;
-    let (line, mut ranges) = next(NnetField::Ranges, inputs + 1)?;
+    let (_, mut means) = next(NnetField::Means, count + 1)?;
+    let (line, mut ranges) = next(NnetField::Ranges, count + 1)?;
     if let Some(index) = ranges.iter().position(|range| *range <= 0.0) {
         return Err(NnetError::Range { line, index, value: ranges[index] });
     }
-    let output_mean = means.remove(inputs);
-    let output_range = ranges.remove(inputs);
-    Ok(Normalization { mins, maxes, means, ranges, output_mean, output_range })
+    let (output_mean, output_range) = (means.remove(count), ranges.remove(count));
+    let beyond = |values: &mut Vec<f64>| values.split_off(inputs).into_iter();
+    let unused = beyond(&mut mins)
+        .zip(beyond(&mut maxes))
+        .zip(beyond(&mut means).zip(beyond(&mut ranges)))
+        .map(|((min, max), (mean, range))| UnusedInput { min, max, mean, range })
+        .collect();
+    Ok((Normalization { mins, maxes, means, ranges, output_mean, output_range }, unused))
 }
 
 /// The values grow line by line: the declared sizes allocate nothing.
@@ -179,8 +193,12 @@ impl<'a> Line<'a> {
         self.text.split(',').map(str::trim)
     }
 
+    fn count(&self) -> usize {
+        self.numbers().count()
+    }
+
     fn expect_count(&self, expected: usize) -> Result<(), NnetError> {
-        let (line, field, found) = (self.line, self.field, self.numbers().count());
+        let (line, field, found) = (self.line, self.field, self.count());
         if expected == found {
             Ok(())
         } else {
@@ -217,8 +235,7 @@ impl<'a> Line<'a> {
                 field,
                 text: shortened(text),
             })?;
-            // NaN compares false, so it is found too.
-            if !(value.abs() <= limit) {
+            if value.is_nan() || value.abs() > limit {
                 return Err(NnetError::Magnitude { line, field, index, value, limit });
             }
             values.push(value);

@@ -2,7 +2,8 @@
 
 use core::fmt::{self, Write};
 
-use super::{MAX_COMMENTS, Nnet, NormalizationError};
+use super::normalization::check_entry;
+use super::{MAX_COMMENTS, Nnet, NormalizationError, UnusedInput};
 use crate::{Activation, Affine, Layer, LayerKind, MAX_WIDTH};
 
 /// The `.nnet` text of a network.
@@ -31,6 +32,9 @@ pub fn write(nnet: &Nnet) -> Result<String, NnetWriteError> {
     let affine = alternating(nnet.network.layers())?;
     let (inputs, outputs) = (nnet.network.inputs(), nnet.network.outputs());
     nnet.normalization.check(inputs)?;
+    for (index, UnusedInput { min, max, mean, range }) in nnet.unused_inputs.iter().enumerate() {
+        check_entry(Some(inputs + index), [*min, *max, *mean, *range])?;
+    }
     check_comments(&nnet.comments)?;
     let max_layer_size = nnet.max_layer_size;
     if !(1..=MAX_WIDTH).contains(&max_layer_size) {
@@ -45,10 +49,13 @@ pub fn write(nnet: &Nnet) -> Result<String, NnetWriteError> {
     line(&mut text, core::iter::once(inputs).chain(affine.iter().map(|layer| layer.outputs())));
     line(&mut text, [nnet.flag]);
     let normalization = &nnet.normalization;
-    line(&mut text, &normalization.mins);
-    line(&mut text, &normalization.maxes);
-    line(&mut text, normalization.means.iter().chain([&normalization.output_mean]));
-    line(&mut text, normalization.ranges.iter().chain([&normalization.output_range]));
+    let unused = nnet.unused_inputs.iter();
+    line(&mut text, normalization.mins.iter().chain(unused.clone().map(|input| &input.min)));
+    line(&mut text, normalization.maxes.iter().chain(unused.clone().map(|input| &input.max)));
+    let means = normalization.means.iter().chain(unused.clone().map(|input| &input.mean));
+    line(&mut text, means.chain([&normalization.output_mean]));
+    let ranges = normalization.ranges.iter().chain(unused.map(|input| &input.range));
+    line(&mut text, ranges.chain([&normalization.output_range]));
     for layer in affine {
         for row in layer.weight.row_iter() {
             line(&mut text, row.iter());
@@ -82,7 +89,8 @@ pub enum NnetWriteError {
         /// Its kind.
         found: LayerKind,
     },
-    /// The normalisation does not fit the network.
+    /// The normalisation does not fit the network, or that of an unused input
+    /// (counted on from the network's) is none.
     #[error(transparent)]
     Normalization(#[from] NormalizationError),
     /// A comment holds or ends in a line end.
