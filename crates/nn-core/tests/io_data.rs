@@ -1,5 +1,6 @@
 //! Files of published networks, where `NNCERT_DATA` says they are.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use nncert_core::io::{Precision, nnet, read_dataset, read_network, safetensors};
@@ -8,7 +9,9 @@ use nncert_core::io::{Precision, nnet, read_dataset, read_network, safetensors};
 fn data() -> Option<PathBuf> {
     let folder = std::env::var_os("NNCERT_DATA").map(PathBuf::from);
     if folder.is_none() {
-        eprintln!("skipped: NNCERT_DATA does not name a folder with the published networks");
+        // Past the capture of a passing test's output.
+        let reason = "skipped: NNCERT_DATA does not name a folder with the published networks";
+        let _ = writeln!(std::io::stderr(), "{reason}");
     }
     folder
 }
@@ -48,8 +51,8 @@ fn acas_xu_header_is_kept() {
     assert!(file.comments.iter().any(|comment| comment.contains("Kyle Julian")));
     assert_eq!((file.max_layer_size, file.flag), (50, 0));
     let normalization = &file.normalization;
-    assert_eq!(normalization.mins[..3], [0.0, -3.141593, -3.141593]);
-    assert_eq!(normalization.maxes[..2], [60760.0, 3.141593]);
+    assert_eq!(normalization.mins[3..], [100.0, 0.0]);
+    assert_eq!(normalization.maxes[3..], [1200.0, 1200.0]);
     assert_eq!(
         (normalization.output_mean, normalization.output_range),
         (7.5188840201005975, 373.94992)

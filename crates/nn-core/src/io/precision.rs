@@ -33,9 +33,10 @@ impl Precision {
         }
     }
 
-    /// The nearest value of this type, as an `f64`.
-    #[must_use]
-    pub fn round(self, value: f64) -> f64 {
+    /// A value of this type close to `value`, and `value` itself where it is one.
+    ///
+    /// Not always the nearest: `half` may round through `f32`.
+    fn near(self, value: f64) -> f64 {
         match self {
             Self::F64 => value,
             Self::F32 => f64::from(value as f32),
@@ -54,10 +55,10 @@ impl Precision {
     /// ```
     #[must_use]
     pub fn holds(self, value: f64) -> bool {
-        self.round(value) == value
+        self.near(value) == value
     }
 
-    /// Appends `value`, little-endian, rounded to this type.
+    /// Appends `value`, which this type [`holds`](Self::holds), little-endian.
     pub(super) fn encode(self, value: f64, bytes: &mut Vec<u8>) {
         match self {
             Self::F64 => bytes.extend(value.to_le_bytes()),

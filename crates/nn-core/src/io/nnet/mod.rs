@@ -65,6 +65,7 @@ pub struct Nnet {
 
 /// An input that a file describes and its network does not take.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct UnusedInput {
     /// Its smallest raw value.
     pub min: f64,
@@ -118,7 +119,7 @@ pub fn read(path: impl AsRef<Path>) -> Result<Nnet, ReadError> {
 /// # Errors
 ///
 /// [`WriteError`] for a file that cannot be written and for what the format
-/// cannot hold, as [`write`].
+/// cannot hold, as [`write()`].
 pub fn save(nnet: &Nnet, path: impl AsRef<Path>) -> Result<(), WriteError> {
     file::write_bytes(path.as_ref(), write(nnet))
 }

@@ -7,7 +7,7 @@ use nalgebra::{DMatrix, DVector};
 use super::name::{Name, Part, name};
 use super::{ACTIVATION, RELU};
 use crate::io::container::{Container, ContainerError, Tensor};
-use crate::{Activation, Affine, Layer, Network, NetworkError};
+use crate::{Activation, Affine, Layer, MAX_WIDTH, Network, NetworkError};
 
 /// Reads a network from the bytes of a safetensors file.
 ///
@@ -123,12 +123,16 @@ fn affine(prefix: &str, place: usize, parts: &Parts<'_>) -> Result<Affine, Safet
 }
 
 /// The shape of a tensor that should have rank `R`.
+///
+/// The axes are checked here, before a matrix is made: a tensor without numbers
+/// may declare any, and even an empty matrix takes time for each of its columns.
 fn axes<const R: usize>(name: &str, tensor: &Tensor<'_>) -> Result<[usize; R], SafetensorsError> {
-    tensor.shape.as_slice().try_into().map_err(|_| SafetensorsError::Rank {
-        tensor: name.to_owned(),
-        expected: R,
-        shape: tensor.shape.clone(),
-    })
+    let (tensor, shape) = (name.to_owned(), tensor.shape.clone());
+    match <[usize; R]>::try_from(shape.as_slice()) {
+        Ok(axes) if axes.iter().all(|axis| (1..=MAX_WIDTH).contains(axis)) => Ok(axes),
+        Ok(_) => Err(SafetensorsError::Width { tensor, shape }),
+        Err(_) => Err(SafetensorsError::Rank { tensor, expected: R, shape }),
+    }
 }
 
 fn numbers(name: String, tensor: &Tensor<'_>) -> Result<Vec<f64>, SafetensorsError> {
@@ -144,7 +148,6 @@ fn culprit(error: &NetworkError) -> Option<(usize, Part)> {
         NetworkError::Shape { layer, .. } | NetworkError::Weight { layer, .. } => {
             Some((*layer, Part::Weight))
         }
-        NetworkError::Width { layer, .. } => Some((layer.unwrap_or(0), Part::Weight)),
         NetworkError::Bias { layer, .. } | NetworkError::BiasValue { layer, .. } => {
             Some((*layer, Part::Bias))
         }
@@ -200,6 +203,14 @@ pub enum SafetensorsError {
         tensor: String,
         /// The number of axes that it should have.
         expected: usize,
+        /// Its shape.
+        shape: Vec<usize>,
+    },
+    /// An axis of a tensor is zero or above [`MAX_WIDTH`].
+    #[error("tensor {tensor:?}: an axis of {shape:?} is outside 1 to {MAX_WIDTH}")]
+    Width {
+        /// The tensor.
+        tensor: String,
         /// Its shape.
         shape: Vec<usize>,
     },
