@@ -5,6 +5,7 @@ pub mod compress;
 pub mod directed;
 #[cfg(feature = "exact")]
 pub mod exact;
+pub mod io;
 pub mod product;
 #[cfg(feature = "proptest")]
 pub mod strategies;
