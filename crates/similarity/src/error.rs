@@ -1,0 +1,40 @@
+//! What is wrong with a question about similarity.
+
+use nncert_bounds::BoundsError;
+use nncert_core::RegionError;
+
+/// What is wrong with a question about similarity.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SimilarityError {
+    /// `ε` is negative, NaN or infinite.
+    #[error("an epsilon of {epsilon} is not a finite number of at least 0")]
+    Epsilon {
+        /// The `ε`.
+        epsilon: f64,
+    },
+    /// An output that the networks do not have.
+    #[error("there is no output {output} among {outputs}")]
+    Output {
+        /// The output, counted from 0.
+        output: usize,
+        /// The outputs of the networks.
+        outputs: usize,
+    },
+    /// The options of a search are out of range.
+    #[error("{option} is {value}, which is not {expected}")]
+    Search {
+        /// The option.
+        option: &'static str,
+        /// Its value.
+        value: f64,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// The centre or the domain is not right.
+    #[error(transparent)]
+    Region(#[from] RegionError),
+    /// The difference cannot be bounded.
+    #[error(transparent)]
+    Bounds(#[from] BoundsError),
+}

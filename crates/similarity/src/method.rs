@@ -1,0 +1,113 @@
+//! The choices behind a certificate.
+
+use core::fmt;
+
+use nncert_bounds::{BoundsError, PairBounds, differential, forward};
+use nncert_core::{PairedNetworks, Region};
+use nncert_prob::Tail;
+
+use crate::SimilarityError;
+
+/// How the difference of the networks is bounded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub enum Propagation {
+    /// Joint backward propagation ([`differential`]): the tightest.
+    #[default]
+    Differential,
+    /// SimCert's forward propagation ([`forward`]): the paper's baseline.
+    Forward,
+}
+
+/// Which outputs have to agree.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub enum Outputs {
+    /// All of them at once: the L∞ distance of the output vectors.
+    #[default]
+    All,
+    /// One of them, counted from 0.
+    One(usize),
+}
+
+/// How a certificate is made.
+///
+/// Every method is sound; they differ in how tight they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Method {
+    /// How the difference is bounded.
+    pub propagation: Propagation,
+    /// How the tails of its bounds are bounded.
+    pub tail: Tail,
+    /// Which outputs count.
+    pub outputs: Outputs,
+}
+
+impl Method {
+    /// SimCert as printed: forward propagation, and Bernstein's inequality on the
+    /// whole form (clipped at its largest deviation).
+    pub const SIMCERT: Self = Self {
+        propagation: Propagation::Forward,
+        tail: Tail::BernsteinWhole,
+        outputs: Outputs::All,
+    };
+
+    /// PROVEN as SimCert prints it: forward propagation and Hoeffding's inequality.
+    pub const PROVEN: Self = Self { tail: Tail::HoeffdingPrinted, ..Self::SIMCERT };
+
+    /// The same method with another tail bound.
+    #[must_use]
+    pub const fn with_tail(self, tail: Tail) -> Self {
+        Self { tail, ..self }
+    }
+
+    /// The same method for other outputs.
+    #[must_use]
+    pub const fn with_outputs(self, outputs: Outputs) -> Self {
+        Self { outputs, ..self }
+    }
+
+    pub(crate) fn bound(
+        self,
+        pair: &PairedNetworks,
+        region: &Region,
+    ) -> Result<PairBounds, BoundsError> {
+        match self.propagation {
+            Propagation::Differential => differential(pair, region),
+            Propagation::Forward => forward(pair, region),
+        }
+    }
+}
+
+impl Outputs {
+    pub(crate) fn check(self, outputs: usize) -> Result<(), SimilarityError> {
+        match self {
+            Self::One(output) if output >= outputs => {
+                Err(SimilarityError::Output { output, outputs })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether an output counts.
+    #[must_use]
+    pub fn includes(self, output: usize) -> bool {
+        match self {
+            Self::All => true,
+            Self::One(one) => one == output,
+        }
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let propagation = match self.propagation {
+            Propagation::Differential => "differential",
+            Propagation::Forward => "forward",
+        };
+        write!(f, "{propagation} propagation, {} tails", self.tail)
+    }
+}

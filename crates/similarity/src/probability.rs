@@ -1,0 +1,178 @@
+//! The probability that the outputs agree, from below and from above.
+
+use core::fmt;
+
+use nncert_bounds::{AffineForm, Envelope, PairBounds};
+use nncert_core::directed::{add_up, sub_up};
+use nncert_core::{PairedNetworks, Region};
+use nncert_prob::{LinearForm, Probability, Tail, Uniform};
+
+use crate::{Method, Outputs, SimilarityError};
+
+/// Bounds of the probability that two networks agree to `ε` on a region.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct ProbabilityInterval {
+    /// `γ_min`: the probability is at least this.
+    pub lower: Probability,
+    /// `γ_max`: the probability is at most this.
+    pub upper: Probability,
+    /// The `ε` that was asked about.
+    pub epsilon: f64,
+    /// How the bounds were made.
+    pub method: Method,
+    /// What they rest on: the region, and affine functions around each difference.
+    pub bounds: PairBounds,
+}
+
+/// Bounds the probability that two networks agree to `ε` on a region.
+///
+/// ```text
+/// γ_min ≤ P(|f_o(X) - f'_o(X)| ≤ ε for all chosen outputs o) ≤ γ_max,   X uniform on the region
+/// ```
+///
+/// `epsilon` is in units of the outputs. A `γ_min` of 1 is a worst-case
+/// certificate, a `γ_max` of 0 a proof that the networks differ everywhere.
+///
+/// Guarantee: sound; both ends are rounded outward.
+///
+/// # Errors
+///
+/// [`SimilarityError`] for an `ε` that is negative or not finite, an output that
+/// does not exist, a region of another dimension, or bounds that overflow.
+///
+/// # Examples
+///
+/// ```
+/// # use nalgebra::{dmatrix, dvector};
+/// # use nncert_core::{Affine, Domain, Network, PairedNetworks, Region};
+/// use nncert_similarity::{Method, probability_interval};
+///
+/// let network = |w: f64| Network::relu_mlp(vec![Affine::new(dmatrix![w], dvector![0.0])]);
+/// // f(x) - f'(x) = 0.5 x, which is at most 0.25 for half of [-1, 1].
+/// let pair = PairedNetworks::new(&network(1.5)?, &network(1.0)?)?;
+/// let region = Region::linf_ball(&[0.0], 1.0, &Domain::Everything)?;
+/// let interval = probability_interval(&pair, &region, 0.25, Method::default())?;
+/// assert!(interval.lower.get() <= 0.5 && 0.5 <= interval.upper.get());
+/// let certain = probability_interval(&pair, &region, 0.51, Method::default())?;
+/// assert_eq!(certain.lower.get(), 1.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # References
+///
+/// SimCert, theorems 1 and 2, equations 13 and 14; for several outputs a union
+/// bound in place of the paper's `m = 1`.
+pub fn probability_interval(
+    pair: &PairedNetworks,
+    region: &Region,
+    epsilon: f64,
+    method: Method,
+) -> Result<ProbabilityInterval, SimilarityError> {
+    check(pair.outputs(), epsilon, method.outputs)?;
+    probability_within(method.bound(pair, region)?, epsilon, method)
+}
+
+/// [`probability_interval`] from bounds that are there already.
+///
+/// One propagation serves any number of `ε` and tails.
+///
+/// # Errors
+///
+/// [`SimilarityError`] for an `ε` that is negative or not finite, or an output
+/// that does not exist.
+pub fn probability_within(
+    bounds: PairBounds,
+    epsilon: f64,
+    method: Method,
+) -> Result<ProbabilityInterval, SimilarityError> {
+    check(bounds.outputs.len(), epsilon, method.outputs)?;
+    let inputs = uniform_inputs(&bounds.region);
+    let mut outside = Probability::ZERO;
+    let mut upper = Probability::ONE;
+    let chosen = bounds.outputs.iter().enumerate().filter(|(o, _)| method.outputs.includes(*o));
+    for (_, envelope) in chosen {
+        let one = Output { envelope, bounds: &bounds, inputs: &inputs, tail: method.tail };
+        outside = outside.saturating_add_up(one.outside(epsilon));
+        upper = upper.min(one.inside(epsilon));
+    }
+    Ok(ProbabilityInterval { lower: outside.complement_down(), upper, epsilon, method, bounds })
+}
+
+pub(crate) fn check(count: usize, epsilon: f64, outputs: Outputs) -> Result<(), SimilarityError> {
+    if !(epsilon >= 0.0 && epsilon.is_finite()) {
+        return Err(SimilarityError::Epsilon { epsilon });
+    }
+    outputs.check(count)
+}
+
+/// The laws of the free inputs of a region.
+fn uniform_inputs(region: &Region) -> Vec<Uniform> {
+    let law = |&input: &usize| {
+        let interval = region.interval(input);
+        Uniform::new(interval.lower, interval.upper)
+            .expect("a region's intervals are finite and not empty")
+    };
+    region.free().iter().map(law).collect()
+}
+
+/// One output and what is known about it.
+struct Output<'a> {
+    envelope: &'a Envelope,
+    bounds: &'a PairBounds,
+    inputs: &'a [Uniform],
+    tail: Tail,
+}
+
+impl Output<'_> {
+    /// At least `P(|δ| > ε)`.
+    fn outside(&self, epsilon: f64) -> Probability {
+        let Envelope { lower, upper, bounds } = self.envelope;
+        let above = if bounds.upper <= epsilon {
+            Probability::ZERO
+        } else {
+            self.tail(upper, |form| form.upper_tail(epsilon, self.tail))
+        };
+        let below = if bounds.lower >= -epsilon {
+            Probability::ZERO
+        } else {
+            self.tail(lower, |form| form.lower_tail(-epsilon, self.tail))
+        };
+        above.saturating_add_up(below)
+    }
+
+    /// At least `P(|δ| ≤ ε)`: the events `δᴸ > ε` and `δᵁ < -ε` exclude each other.
+    fn inside(&self, epsilon: f64) -> Probability {
+        let Envelope { lower, upper, bounds } = self.envelope;
+        if bounds.lower > epsilon || bounds.upper < -epsilon {
+            return Probability::ZERO;
+        }
+        let not_above = self.tail(lower, |form| form.lower_tail(epsilon, self.tail));
+        let not_below = self.tail(upper, |form| form.upper_tail(-epsilon, self.tail));
+        let inside = sub_up(add_up(not_above.get(), not_below.get()), 1.0);
+        Probability::new(inside.clamp(0.0, 1.0)).unwrap_or(Probability::ONE)
+    }
+
+    /// A tail of a form over the free inputs; 1 when the form is not finite.
+    fn tail(
+        &self,
+        form: &AffineForm,
+        tail: impl FnOnce(&LinearForm<'_, Uniform>) -> Probability,
+    ) -> Probability {
+        let free = self.bounds.region.free().iter();
+        let coefficients: Vec<f64> = free.map(|&input| form.coefficients[input]).collect();
+        LinearForm::new(&coefficients, form.constant, self.inputs)
+            .map_or(Probability::ONE, |form| tail(&form))
+    }
+}
+
+impl fmt::Display for ProbabilityInterval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "P(|f - f'| <= {}) is in [{}, {}] on {} ({})",
+            self.epsilon, self.lower, self.upper, self.bounds.region, self.method
+        )
+    }
+}
