@@ -70,8 +70,8 @@ impl AffineForm {
 /// lower(x) ≤ g(x) ≤ upper(x)   and   g(x) in bounds,   for all x in the region
 /// ```
 ///
-/// Guarantee: sound; the inequalities hold between exact real numbers. The
-/// bounds are at least as tight as the ranges of the forms.
+/// Guarantee: sound; the inequalities hold between exact real numbers. Up to a
+/// few roundings the bounds are at least as tight as the ranges of the forms.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Envelope {

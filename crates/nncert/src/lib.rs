@@ -1,1 +1,156 @@
-//! nncert
+//! Certify compressed neural networks.
+//!
+//! You have a network `f` and a quantized or pruned copy `f'` for a small device,
+//! and must show that `f'` still behaves. nncert reads both, bounds how far they
+//! can be apart, turns that into a probability or a certified radius, and every
+//! number that it returns holds in floating point: bounds are rounded outward,
+//! probabilities downward.
+//!
+//! This crate only brings the others together:
+//!
+//! | module | crate | what it is for |
+//! |---|---|---|
+//! | [`core`] | `nncert-core` | networks, regions, compression, file formats |
+//! | [`bounds`] | `nncert-bounds` | interval, CROWN and differential bounds |
+//! | [`prob`] | `nncert-prob` | tails of linear forms of random inputs |
+//! | [`similarity`] | `nncert-similarity` | probability intervals, certified radii |
+//!
+//! Depend on the single crates if you need only some of them.
+//!
+//! # Tutorial
+//!
+//! Everything that is used here is in the [`prelude`].
+//!
+//! **A network** is a sequence of layers. Read one with
+//! [`io::read_network`](core::io::read_network), or build it. This one was trained
+//! on 8x8 images of handwritten digits:
+//!
+//! ```
+//! use nncert::prelude::*;
+//!
+//! # let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/digits");
+//! let f = io::read_network(format!("{fixtures}/digits_32.safetensors"))?;
+//! assert_eq!(f.to_string(), "64-32-32-10");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! **Compress it**, or read the copy that your own tools made. A copy with the
+//! same layers becomes a pair with [`PairedNetworks::new`](core::PairedNetworks::new);
+//! one that lost neurons with
+//! [`PairedNetworks::with_removed`](core::PairedNetworks::with_removed), whether or
+//! not the rest was fine-tuned.
+//!
+//! ```
+//! # use nncert::prelude::*;
+//! # let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/digits");
+//! # let f = io::read_network(format!("{fixtures}/digits_32.safetensors"))?;
+//! let int8 = compress::int8(&f, Granularity::PerChannel)?;
+//! println!("{}", int8.summary);
+//! let pair = int8.pair(&f)?;
+//! # assert_eq!(pair.outputs(), 10);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! **Bound the difference** on a region. For each output you get two affine
+//! functions of the input, and the range between them:
+//!
+//! ```
+//! # use nncert::prelude::*;
+//! # let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/digits");
+//! # let f = io::read_network(format!("{fixtures}/digits_32.safetensors"))?;
+//! # let pair = compress::int8(&f, Granularity::PerChannel)?.pair(&f)?;
+//! let images = io::read_dataset(format!("{fixtures}/test_images.safetensors"))?;
+//! let (image, _label) = images.iter().next().expect("a hundred images");
+//! let region = Region::linf_ball(image, 0.05, &Domain::unit())?;
+//!
+//! let bounds = differential(&pair, &region)?;
+//! let first = &bounds.outputs[0];
+//! println!("f_0 - f'_0 is in {:.4}", first.bounds);
+//! assert_eq!(first.lower.coefficients.len(), 64);
+//! // No output differs by more than this, anywhere in the region.
+//! assert!(bounds.epsilon() < 0.7);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! **Ask for a probability** when the worst case is too strict. If the input is
+//! uniform on the region, how likely do all outputs agree to `ε`?
+//!
+//! ```
+//! # use nncert::prelude::*;
+//! # let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/digits");
+//! # let f = io::read_network(format!("{fixtures}/digits_32.safetensors"))?;
+//! # let pair = compress::int8(&f, Granularity::PerChannel)?.pair(&f)?;
+//! # let images = io::read_dataset(format!("{fixtures}/test_images.safetensors"))?;
+//! # let (image, _label) = images.iter().next().expect("a hundred images");
+//! # let region = Region::linf_ball(image, 0.05, &Domain::unit())?;
+//! let interval = probability_interval(&pair, &region, 0.4, Method::default())?;
+//! println!("{interval}");
+//! assert!(interval.lower.get() > 0.5);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! **Ask for a radius** when you know the confidence that you need:
+//!
+//! ```
+//! # use nncert::prelude::*;
+//! # let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/digits");
+//! # let f = io::read_network(format!("{fixtures}/digits_32.safetensors"))?;
+//! # let pair = compress::int8(&f, Granularity::PerChannel)?.pair(&f)?;
+//! # let images = io::read_dataset(format!("{fixtures}/test_images.safetensors"))?;
+//! # let (image, _label) = images.iter().next().expect("a hundred images");
+//! let balls = Balls::around(image).within(Domain::unit());
+//! let (gamma, search) = (Confidence::new(0.9999)?, RadiusSearch::default());
+//!
+//! let worst = worst_case_radius(&pair, &balls, 0.4, Method::default(), &search)?;
+//! let likely = certified_radius(&pair, &balls, 0.4, gamma, Method::default(), &search)?;
+//! println!("{likely}");
+//! assert!(likely.radius() > worst.radius() && worst.radius() > 0.0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! **Check what you got.** A result carries what it rests on: the region, the
+//! affine functions, the method. With feature `exact` networks are evaluated
+//! without any rounding, which is how the bounds are tested.
+//!
+//! # Features
+//!
+//! - `exact`: exact evaluation, [`core::exact`](nncert_core).
+//! - `serde`: results and regions can be stored.
+//! - `proptest`: strategies for networks, pairs and regions, to test what you build on top.
+//!
+//! # Guarantees
+//!
+//! Functions say one of three things: *exact*, *sound* (true, and rounded to the
+//! safe side), or *heuristic*. Input is validated at construction and bad input is
+//! a typed error. No function here prints, panics on its input, or reads files
+//! outside [`core::io`].
+
+#[doc(inline)]
+pub use nncert_bounds as bounds;
+#[doc(inline)]
+pub use nncert_core as core;
+#[doc(inline)]
+pub use nncert_prob as prob;
+#[doc(inline)]
+pub use nncert_similarity as similarity;
+
+/// What most programs need: `use nncert::prelude::*`.
+pub mod prelude {
+    #[doc(no_inline)]
+    pub use nncert_bounds::{
+        AffineForm, Envelope, NetworkBounds, PairBounds, crown, differential, forward, interval,
+    };
+    #[doc(no_inline)]
+    pub use nncert_core::compress::{self, Compressed, FixedPointFormat, Granularity, Scope};
+    #[doc(no_inline)]
+    pub use nncert_core::{
+        Activation, Affine, Domain, Evaluator, Interval, Layer, Network, PairedNetworks, Region, io,
+    };
+    #[doc(no_inline)]
+    pub use nncert_prob::{Confidence, LinearForm, Probability, Tail, Uniform};
+    #[doc(no_inline)]
+    pub use nncert_similarity::{
+        Balls, Method, Outputs, ProbabilityInterval, Propagation, RadiusSearch, RadiusVerdict,
+        certified_radius, probability_interval, worst_case_radius,
+    };
+}
