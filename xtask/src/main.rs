@@ -7,6 +7,7 @@
 
 mod fixtures;
 mod help;
+mod measure;
 mod project;
 mod soundness;
 mod test;
@@ -18,7 +19,8 @@ use std::process::ExitCode;
 use verb::{Error, Verb};
 
 /// In the order of the help.
-const VERBS: &[Verb] = &[test::VERB, fixtures::VERB, soundness::VERB, tidy::VERB, help::VERB];
+const VERBS: &[Verb] =
+    &[test::VERB, measure::VERB, fixtures::VERB, soundness::VERB, tidy::VERB, help::VERB];
 
 fn main() -> ExitCode {
     let Err(error) = run() else { return ExitCode::SUCCESS };

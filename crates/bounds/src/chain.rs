@@ -28,6 +28,8 @@ pub(crate) struct Chain<'a> {
     pub(crate) values: Intervals,
     /// Room for one product.
     scratch: DMatrix<f64>,
+    /// Multiplications in matrix products so far.
+    pub(crate) products: u64,
 }
 
 /// The affine layer of the next stage, before its gate is relaxed.
@@ -66,6 +68,7 @@ impl<'a> Chain<'a> {
             steps: Vec::new(),
             live: region.free().to_vec(),
             scratch: DMatrix::zeros(0, 0),
+            products: 0,
         })
     }
 
@@ -95,6 +98,7 @@ impl<'a> Chain<'a> {
         let mut rows = Rows::seed(&dense.weight, &dense.bias, neurons, charge);
         for step in self.steps.iter().rev() {
             step.pull(&mut rows, &mut self.scratch, self.outward);
+            self.products += (step.weight.len() * rows.coefficients.ncols()) as u64;
         }
         rows
     }

@@ -22,6 +22,8 @@ pub struct NetworkBounds {
     pub outputs: Vec<Envelope>,
     /// The bounds of the values before each ReLU, in the order of the layers.
     pub pre_activations: Vec<Vec<Interval>>,
+    /// How many multiplications of matrix products the pass took.
+    pub products: u64,
 }
 
 impl NetworkBounds {
@@ -90,7 +92,8 @@ pub fn crown_with(
         match chain.gate() {
             None => {
                 let outputs = outputs(&mut chain, &pending);
-                return Ok(NetworkBounds { region: region.clone(), outputs, pre_activations });
+                let (region, products) = (region.clone(), chain.products);
+                return Ok(NetworkBounds { region, outputs, pre_activations, products });
             }
             Some(Gate::Open) => chain.pass_open(&pending),
             Some(Gate::Relu) => {

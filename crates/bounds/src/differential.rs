@@ -29,6 +29,8 @@ pub struct PairBounds {
     pub original: Vec<Interval>,
     /// The bounds of the outputs of `f'`.
     pub compressed: Vec<Interval>,
+    /// How many multiplications of matrix products the pass took.
+    pub products: u64,
 }
 
 impl PairBounds {
@@ -120,6 +122,8 @@ struct Joint<'a> {
     differences: Intervals,
     /// Room for one product.
     scratch: DMatrix<f64>,
+    /// Multiplications in matrix products so far, beside those of the chains.
+    products: u64,
 }
 
 /// The affine layers of the next stage, before their gates are relaxed.
@@ -160,6 +164,7 @@ impl<'a> Joint<'a> {
             live: region.free().to_vec(),
             differences: Intervals::zeros(values.len()),
             scratch: DMatrix::zeros(0, 0),
+            products: 0,
             values,
         })
     }
@@ -208,6 +213,8 @@ impl<'a> Joint<'a> {
         let mut delta = seed_coefficients(&layer.compressed_weight, neurons);
         for (index, step) in self.steps.iter().enumerate().rev() {
             step.pull(&mut delta, &mut rows, &mut self.scratch, index == 0, self.original.outward);
+            let matrices = if index == 0 { 2 } else { 3 };
+            self.products += (matrices * step.original.len() * rows.coefficients.ncols()) as u64;
         }
         rows
     }
@@ -251,6 +258,7 @@ impl<'a> Joint<'a> {
             outputs: outputs.collect(),
             original: layer.original.image.bounds.iter().collect(),
             compressed: layer.compressed.image.bounds.iter().collect(),
+            products: self.products + self.original.products + self.compressed.products,
         }
     }
 

@@ -69,6 +69,7 @@ pub fn forward(pair: &PairedNetworks, region: &Region) -> Result<PairBounds, Bou
     let mut x = Forms::identity(&input);
     let mut delta: Option<Forms> = None;
     let last = original.len() - 1;
+    let mut products = 0;
     for (index, (f, g)) in original.iter().zip(&compressed).enumerate() {
         let (layer, unit) = (f.layer, unit(&f.affine, original.len()));
         let change = difference(&f.affine, &g.affine);
@@ -77,6 +78,9 @@ pub fn forward(pair: &PairedNetworks, region: &Region) -> Result<PairBounds, Bou
             None => [&f.affine, &g.affine, &change].map(|affine| Dense::folded(affine, region)),
             Some(_) => [&f.affine, &g.affine, &change].map(Dense::all),
         };
+        // Four products for each of the two or three matrices.
+        let matrices = if delta.is_some() { 3 } else { 2 };
+        products += (4 * matrices * change.weight.len() * input.len()) as u64;
         let mut next = Forms::zeros(change.bias.len(), input.len());
         next.add_layer(&change.weight, &x);
         if let Some(delta) = &delta {
@@ -110,6 +114,7 @@ pub fn forward(pair: &PairedNetworks, region: &Region) -> Result<PairBounds, Bou
                         .collect(),
                     original: x_bounds,
                     compressed: compressed_bounds,
+                    products,
                 });
             }
             Gate::Open => {}
