@@ -2,12 +2,9 @@
 
 use nncert_core::{Interval, Network, Region};
 
-use crate::chain::{Chain, OPEN, Pending, unstable};
+use crate::chain::{Chain, Pending, unstable};
 use crate::envelope::Envelope;
-use crate::intervals::Intervals;
 use crate::relaxations::Relaxations;
-use crate::relu::relu_interval;
-use crate::rows::Rows;
 use crate::stage::Gate;
 use crate::{BoundsError, Rounding};
 
@@ -97,26 +94,13 @@ pub fn crown_with(
             }
             Some(Gate::Open) => chain.pass_open(&pending),
             Some(Gate::Relu) => {
-                let bounds = &pending.image.bounds;
-                let rows: Vec<usize> =
-                    (0..bounds.len()).filter(|&n| unstable(bounds.get(n))).collect();
-                refine(&mut chain, &mut pending, &rows);
-                chain.pass_relu(&pending, relaxations);
+                let unstable = pending.unstable();
+                chain.refine(&mut pending, &unstable);
+                chain.pass_relu(&pending, relaxations, pending.alive());
                 pre_activations.push(pending.image.bounds.iter().collect());
             }
         }
     }
-}
-
-/// Tightens the pending bounds of some neurons by back substitution.
-pub(crate) fn refine(chain: &mut Chain<'_>, pending: &mut Pending, neurons: &[usize]) -> Rows {
-    let rows = chain.rows(pending, neurons);
-    let bounds = rows.concretise(&chain.input, chain.outward);
-    for (&neuron, bound) in neurons.iter().zip(bounds) {
-        let tighter = pending.image.bounds.get(neuron).intersect(bound);
-        pending.image.bounds.set(neuron, tighter);
-    }
-    rows
 }
 
 fn outputs(chain: &mut Chain<'_>, pending: &Pending) -> Vec<Envelope> {
@@ -129,26 +113,4 @@ fn outputs(chain: &mut Chain<'_>, pending: &Pending) -> Vec<Envelope> {
         bounds: pending.image.bounds.get(output).intersect(bound),
     };
     bounds.into_iter().enumerate().map(envelope).collect()
-}
-
-impl Chain<'_> {
-    /// The gate of the next stage; `None` for the last, which is the output.
-    pub(crate) fn gate(&self) -> Option<Gate> {
-        let next = self.relaxed();
-        (next + 1 < self.stages.len()).then(|| self.stages[next].gate)
-    }
-
-    pub(crate) fn pass_open(&mut self, pending: &Pending) {
-        let values = pending.image.bounds.clone();
-        let live: Vec<usize> = (0..values.len()).collect();
-        self.relax(pending, &pending.gate(&live, |_| OPEN), live, values);
-    }
-
-    pub(crate) fn pass_relu(&mut self, pending: &Pending, relaxations: &Relaxations) {
-        let bounds = &pending.image.bounds;
-        let live: Vec<usize> = (0..bounds.len()).filter(|&n| bounds.upper[n] > 0.0).collect();
-        let lines = pending.gate(&live, |n| (relaxations.relu)(bounds.get(n)));
-        let values: Intervals = live.iter().map(|&n| relu_interval(bounds.get(n))).collect();
-        self.relax(pending, &lines, live, values);
-    }
 }
