@@ -154,3 +154,8 @@ pub mod prelude {
         certified_radius, probability_interval, worst_case_radius,
     };
 }
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;
