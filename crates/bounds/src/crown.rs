@@ -1,5 +1,7 @@
 //! Backward linear bound propagation for one network (CROWN, DeepPoly).
 
+use core::fmt;
+
 use nncert_core::{Interval, Network, Region};
 
 use crate::chain::{Chain, Pending, unstable};
@@ -10,7 +12,7 @@ use crate::{BoundsError, Rounding};
 
 /// What [`crown`] returns.
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct NetworkBounds {
     /// The region that the bounds hold on.
@@ -28,6 +30,16 @@ impl NetworkBounds {
     #[must_use]
     pub fn unstable(&self) -> usize {
         self.pre_activations.iter().flatten().filter(|x| unstable(**x)).count()
+    }
+}
+
+impl fmt::Display for NetworkBounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "bounds on {}, {} unstable ReLUs", self.region, self.unstable())?;
+        for (output, envelope) in self.outputs.iter().enumerate() {
+            write!(f, "\n  output {output}: {}", envelope.bounds)?;
+        }
+        Ok(())
     }
 }
 

@@ -1,5 +1,7 @@
 //! Joint backward propagation of a network and its compressed copy.
 
+use core::fmt;
+
 use nalgebra::DMatrix;
 use nncert_core::product::{multiply_transposed, reshape};
 use nncert_core::{Interval, PairedNetworks, Region};
@@ -17,7 +19,7 @@ use crate::{BoundsError, Rounding};
 
 /// What [`differential`] returns: bounds of `f`, `f'` and `f - f'`.
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct PairBounds {
     /// The region that the bounds hold on.
@@ -37,6 +39,16 @@ impl PairBounds {
     #[must_use]
     pub fn epsilon(&self) -> f64 {
         self.outputs.iter().map(|output| output.bounds.magnitude()).fold(0.0, f64::max)
+    }
+}
+
+impl fmt::Display for PairBounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "|f - f'| <= {} on {}", self.epsilon(), self.region)?;
+        for (output, envelope) in self.outputs.iter().enumerate() {
+            write!(f, "\n  output {output}: {}", envelope.bounds)?;
+        }
+        Ok(())
     }
 }
 
