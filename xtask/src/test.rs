@@ -1,0 +1,85 @@
+//! `cargo xtask test`: everything that must hold before a change is merged.
+
+use std::time::Instant;
+
+use crate::project::{Took, cargo, succeed};
+use crate::verb::{Error, Verb, failed, no_arguments};
+use crate::{fixtures, tidy};
+
+pub(crate) const VERB: Verb = Verb {
+    name: "test",
+    about: "all that must hold before a merge: format, lints, tests, docs, fixtures, tidy",
+    options: &[],
+    run,
+};
+
+struct Step {
+    name: &'static str,
+    /// The command line that repeats it.
+    repeat: &'static str,
+    run: fn() -> Result<(), Error>,
+}
+
+const STEPS: &[Step] = &[
+    Step {
+        name: "format",
+        repeat: "cargo fmt --all -- --check",
+        run: || succeed(&mut cargo(&["fmt", "--all", "--", "--check"])),
+    },
+    Step {
+        name: "lints",
+        repeat: "cargo clippy --workspace --all-targets --all-features -- -D warnings",
+        run: || {
+            let lints = ["--", "-D", "warnings"];
+            let scope = ["clippy", "--workspace", "--all-targets", "--all-features"];
+            succeed(cargo(&scope).args(lints))
+        },
+    },
+    Step {
+        name: "tests",
+        repeat: "cargo test --workspace --all-features",
+        run: || succeed(&mut cargo(&["test", "--workspace", "--all-features"])),
+    },
+    Step {
+        name: "docs",
+        repeat: "RUSTDOCFLAGS=\"-D warnings\" cargo doc --workspace --no-deps --all-features",
+        run: || {
+            let scope = ["doc", "--workspace", "--no-deps", "--all-features"];
+            succeed(cargo(&scope).env("RUSTDOCFLAGS", "-D warnings"))
+        },
+    },
+    Step { name: "fixtures", repeat: "cargo xtask fixtures --check", run: fixtures::check },
+    Step { name: "tidy", repeat: "cargo xtask tidy", run: tidy::check },
+];
+
+fn run(arguments: lexopt::Parser) -> Result<(), Error> {
+    no_arguments(arguments)?;
+    let data = data();
+    eprintln!("{data}");
+    let start = Instant::now();
+    for (index, step) in STEPS.iter().enumerate() {
+        let place = format!("{}/{} {}", index + 1, STEPS.len(), step.name);
+        eprintln!("[{place}] {}", step.repeat);
+        let begin = Instant::now();
+        let result = (step.run)();
+        let took = Took(begin.elapsed());
+        if let Err(error) = result {
+            let again = step.repeat;
+            return Err(failed(format!(
+                "{} failed after {took} ({error}); to repeat: {again}",
+                step.name
+            )));
+        }
+        eprintln!("[{place}] passed in {took}");
+    }
+    println!("All {} steps passed in {}. {data}", STEPS.len(), Took(start.elapsed()));
+    Ok(())
+}
+
+/// What the tests on published networks will do.
+fn data() -> String {
+    match std::env::var_os("NNCERT_DATA") {
+        Some(folder) => format!("NNCERT_DATA is set to {}.", folder.display()),
+        None => "NNCERT_DATA is not set: tests on published networks are skipped.".to_owned(),
+    }
+}
