@@ -64,14 +64,13 @@ pub(super) fn study(folder: &Path) -> Result<Study, Error> {
         words: Words {
             subject: "network",
             agreement: "same",
-            agreement_legend: format!(
-                "the share of {SAMPLES} random inputs of the box with the same advisory (lowest score)"
-            ),
+            counted: format!("{SAMPLES} random inputs of the box with the same advisory"),
             input: "input",
-            scores: format!("score {}", property.output),
+            scores_are: format!("score {} is", property.output),
             region: format!("the box of property {PROPERTY}"),
-            unit: "a radius is a share of the range of each of the five inputs",
-            places: format!("{count} networks"),
+            unit: "in shares of each input's range",
+            places: None,
+            pictured: format!("mean of {count} networks, each with its own ε"),
         },
         subjects,
         radius: None,

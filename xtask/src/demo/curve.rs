@@ -10,15 +10,18 @@ use nncert::prelude::*;
 use nncert::similarity::{SimilarityError, probability_within};
 
 use super::rounding::mean_down;
+use super::row::Row;
 use super::study::{Place, Subject};
-use super::way::{CURVES, Way};
+use super::way::{BEST, CURVES, SIMCERT, WORST_CASE, Way};
 
 /// One rung to the next.
 const RATIO: f64 = 1.005;
-/// Where the ladder starts, below any radius that shows.
-const START: f64 = 1e-4;
-/// Its end: no ball of a unit cube is larger.
+/// Where a ladder starts when nothing is known.
+const LOWEST: f64 = 1e-4;
+/// The end of all ladders: no ball of a unit cube is larger.
 const END: f64 = 1.0;
+/// A ladder starts this much below the radius that the table has, for the higher confidences.
+const BELOW: f64 = 0.9;
 
 /// The curves of [`CURVES`].
 pub(super) struct Curves {
@@ -28,8 +31,8 @@ pub(super) struct Curves {
     pub(super) radii: Vec<Vec<f64>>,
 }
 
-/// What is averaged: pairs with the `ε` of each.
-pub(super) type Asked<'a> = (&'a Subject, f64);
+/// What is averaged: pairs with what was measured of them.
+pub(super) type Asked<'a> = (&'a Subject, &'a Row);
 
 /// `1 - γ` from a half to a hundred-thousandth.
 fn chances() -> Vec<f64> {
@@ -44,14 +47,23 @@ pub(super) fn curves(
     mut progress: impl FnMut(f64),
 ) -> Result<Curves, SimilarityError> {
     let chances = chances();
-    let places: Vec<_> = asked
-        .iter()
-        .flat_map(|(subject, epsilon)| subject.places.iter().map(move |p| (*subject, p, *epsilon)))
-        .collect();
+    let count: usize = asked.iter().map(|(subject, _)| subject.places.len()).sum();
     let mut each: Vec<Vec<Vec<f64>>> = Vec::new();
-    for (done, (subject, place, epsilon)) in places.iter().enumerate() {
-        progress(done as f64 / places.len() as f64);
-        each.push(ladder(subject, place, *epsilon, &chances)?);
+    for (subject, row) in asked {
+        for (index, place) in subject.places.iter().enumerate() {
+            progress(each.len() as f64 / count as f64);
+            let start = |way: &Way| match row.of(way).each[index] {
+                radius if radius > 0.0 => BELOW * radius,
+                _ => LOWEST,
+            };
+            let ladder = Ladder { subject, place, epsilon: row.epsilon(), chances: &chances };
+            let mut radii = vec![vec![0.0; chances.len()]; CURVES.len()];
+            if row.of(&BEST).verdicts[index] != "falsified" {
+                ladder.climb(Propagation::Differential, start(&WORST_CASE), &mut radii)?;
+                ladder.climb(Propagation::Forward, start(&SIMCERT), &mut radii)?;
+            }
+            each.push(radii);
+        }
     }
     let mean = |curve: usize, point: usize| {
         let values: Vec<f64> = each.iter().map(|place| place[curve][point]).collect();
@@ -63,61 +75,63 @@ pub(super) fn curves(
     Ok(Curves { chances, radii })
 }
 
-/// The radii of each curve around one input.
-fn ladder(
-    subject: &Subject,
-    place: &Place,
+/// The rungs around one input.
+struct Ladder<'a> {
+    subject: &'a Subject,
+    place: &'a Place,
     epsilon: f64,
-    chances: &[f64],
-) -> Result<Vec<Vec<f64>>, SimilarityError> {
-    let mut radii = vec![vec![0.0; chances.len()]; CURVES.len()];
-    let mut open = vec![true; CURVES.len()];
-    let mut radius = START;
-    while radius <= END && open.contains(&true) {
-        for propagation in [Propagation::Forward, Propagation::Differential] {
-            let curves: Vec<usize> = (0..CURVES.len())
-                .filter(|&curve| open[curve] && CURVES[curve].method.propagation == propagation)
-                .collect();
-            if curves.is_empty() {
-                continue;
-            }
-            let found = rung(subject, place, epsilon, radius, propagation, &curves)?;
-            for (curve, probability) in curves.into_iter().zip(found) {
-                open[curve] = probability >= 1.0 - chances[0];
-                for (best, chance) in radii[curve].iter_mut().zip(chances) {
-                    if probability >= 1.0 - chance {
+    chances: &'a [f64],
+}
+
+impl Ladder<'_> {
+    /// Climbs until no curve of this propagation reaches the lowest confidence.
+    fn climb(
+        &self,
+        propagation: Propagation,
+        start: f64,
+        radii: &mut [Vec<f64>],
+    ) -> Result<(), SimilarityError> {
+        let mut open: Vec<usize> = (0..CURVES.len())
+            .filter(|&curve| CURVES[curve].method.propagation == propagation)
+            .collect();
+        let mut radius = start;
+        while radius <= END && !open.is_empty() {
+            let found = self.rung(radius, propagation, &open)?;
+            for (&curve, probability) in open.iter().zip(&found) {
+                for (best, chance) in radii[curve].iter_mut().zip(self.chances) {
+                    if *probability >= 1.0 - chance {
                         *best = radius;
                     }
                 }
             }
+            let mut found = found.into_iter();
+            open.retain(|_| found.next().is_some_and(|p| p >= 1.0 - self.chances[0]));
+            radius *= RATIO;
         }
-        radius *= RATIO;
+        Ok(())
     }
-    Ok(radii)
-}
 
-/// The probability to agree, at least, by each of some curves of one propagation.
-fn rung(
-    subject: &Subject,
-    place: &Place,
-    epsilon: f64,
-    radius: f64,
-    propagation: Propagation,
-    curves: &[usize],
-) -> Result<Vec<f64>, SimilarityError> {
-    let region = place.balls.region(radius)?;
-    let bounds = match propagation {
-        Propagation::Forward => forward(&subject.pair, &region),
-        _ => differential(&subject.pair, &region),
-    };
-    let bounds = match bounds {
-        Ok(bounds) => bounds,
-        Err(BoundsError::Overflow { .. }) => return Ok(vec![0.0; curves.len()]),
-        Err(error) => return Err(error.into()),
-    };
-    let probability = |way: &Way| -> Result<f64, SimilarityError> {
-        let method = way.method.with_outputs(subject.outputs);
-        Ok(probability_within(bounds.clone(), epsilon, method)?.lower.get())
-    };
-    curves.iter().map(|&curve| probability(&CURVES[curve])).collect()
+    /// The probability to agree, at least, by each of some curves of one propagation.
+    fn rung(
+        &self,
+        radius: f64,
+        propagation: Propagation,
+        curves: &[usize],
+    ) -> Result<Vec<f64>, SimilarityError> {
+        let region = self.place.balls.region(radius)?;
+        let bounds = match propagation {
+            Propagation::Forward => forward(&self.subject.pair, &region),
+            _ => differential(&self.subject.pair, &region),
+        };
+        let bounds = match bounds {
+            Ok(bounds) => bounds,
+            Err(BoundsError::Overflow { .. }) => return Ok(vec![0.0; curves.len()]),
+            Err(error) => return Err(error.into()),
+        };
+        let probability = |way: &Way| -> Result<f64, SimilarityError> {
+            let method = way.method.with_outputs(self.subject.outputs);
+            Ok(probability_within(bounds.clone(), self.epsilon, method)?.lower.get())
+        };
+        curves.iter().map(|&curve| probability(&CURVES[curve])).collect()
+    }
 }

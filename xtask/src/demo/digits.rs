@@ -51,15 +51,13 @@ pub(super) fn study(
         words: Words {
             subject: "copy",
             agreement: "accuracy",
-            agreement_legend: format!(
-                "the share of the {} test images that the copy gets right",
-                right.of
-            ),
+            counted: format!("the {} test images that the copy gets right", right.of),
             input: "pixel",
-            scores: format!("all {} scores", original.outputs()),
-            region: format!("the region: every pixel moves by up to {radius}, within [0, 1]"),
+            scores_are: format!("all {} scores are", original.outputs()),
+            region: format!("the region (every pixel moves by up to {radius}, within [0, 1])"),
             unit: "pixels run from 0 to 1",
-            places: format!("{count} images"),
+            places: Some(format!("{count} images")),
+            pictured: format!("the int8 copy, mean of {count} images"),
         },
         subjects,
         radius: Some(radius),

@@ -34,11 +34,11 @@ pub(super) fn up(x: f64, decimals: usize) -> String {
 
 /// The decimal places that show three digits of `x`.
 pub(super) fn places(x: f64) -> usize {
-    if x <= 0.0 || !x.is_finite() {
+    if x < 1e-30 || !x.is_finite() {
         return 2;
     }
     let exponent = x.log10().floor() as i32;
-    usize::try_from(2 - exponent).unwrap_or(0).min(12)
+    usize::try_from(2 - exponent).unwrap_or(0)
 }
 
 /// A probability in percent, rounded down.
@@ -58,9 +58,17 @@ fn percent(hundredths: u128) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// The nearest double to three digits of `x`, rounded up.
-pub(super) fn three_digits_up(x: f64) -> f64 {
-    up(x, places(x)).parse().unwrap_or(x)
+/// Three digits of `x`, rounded up; below a thousandth in scientific notation.
+pub(super) fn three_digits_up(x: f64) -> String {
+    let decimals = places(x);
+    if decimals <= 5 {
+        return up(x, decimals);
+    }
+    let (digits, exact) = scaled(x, decimals);
+    let digits = digits + u128::from(!exact);
+    let (digits, decimals) =
+        if digits > 999 { (digits.div_ceil(10), decimals - 1) } else { (digits, decimals) };
+    format!("{}.{:02}e-{}", digits / 100, digits % 100, decimals - 2)
 }
 
 /// At most the mean.
@@ -110,9 +118,12 @@ mod tests {
 
     #[test]
     fn three_digits() {
-        assert_eq!(three_digits_up(0.101_25), 0.102);
-        assert_eq!(three_digits_up(2.345), 2.35);
-        assert_eq!(three_digits_up(0.004_351), 0.00436);
+        assert_eq!(three_digits_up(0.101_25), "0.102");
+        assert_eq!(three_digits_up(2.345), "2.35");
+        assert_eq!(three_digits_up(0.004_351), "0.00436");
+        assert_eq!(three_digits_up(0.000_077_81), "7.79e-5");
+        assert_eq!(three_digits_up(0.000_099_91), "1.00e-4");
+        assert_eq!(three_digits_up(0.0), "0.00");
         assert_eq!((places(0.05), places(2.5), places(12.0), places(0.0)), (4, 2, 1, 2));
     }
 

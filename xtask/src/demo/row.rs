@@ -60,10 +60,10 @@ impl Row {
         self.probabilities[0].epsilon
     }
 
-    /// The mean radius of one of [`COLUMNS`].
-    pub(super) fn radius(&self, way: &Way) -> f64 {
+    /// The radii of one of [`COLUMNS`].
+    pub(super) fn of(&self, way: &Way) -> &Radii {
         let column = COLUMNS.iter().position(|column| column.name == way.name);
-        column.map_or(0.0, |column| self.radii[column].mean())
+        &self.radii[column.expect("a column of the table")]
     }
 }
 
@@ -84,7 +84,7 @@ pub(super) fn measure(
     let worst = worst_each.iter().copied().fold(0.0, f64::max);
 
     progress("probabilities");
-    let epsilons = SHARES.map(|share| three_digits_up(share * worst));
+    let epsilons = SHARES.map(|share| three_digits(share * worst));
     let probabilities = epsilons
         .into_iter()
         .map(|epsilon| probabilities(&bounds, epsilon, subject.outputs))
@@ -97,6 +97,11 @@ pub(super) fn measure(
     }
     let seconds = start.elapsed().as_secs_f64();
     Ok(Row { worst, worst_each, probabilities, radii, seconds })
+}
+
+/// A double near `x` that prints in three digits.
+fn three_digits(x: f64) -> f64 {
+    three_digits_up(x).parse().unwrap_or(x)
 }
 
 /// The largest difference of the outputs that count.

@@ -24,18 +24,20 @@ pub(super) struct Words {
     pub(super) subject: &'static str,
     /// The head of the column of [`Agreement`].
     pub(super) agreement: &'static str,
-    /// What [`Agreement`] says, in a line.
-    pub(super) agreement_legend: String,
+    /// What [`Agreement`] counts, after "the share of".
+    pub(super) counted: String,
     /// What moves.
     pub(super) input: &'static str,
-    /// What has to agree.
-    pub(super) scores: String,
+    /// What has to agree, with its verb.
+    pub(super) scores_are: String,
     /// The region, after "on".
     pub(super) region: String,
-    /// What a radius is measured in, in a line.
+    /// What a radius is measured in.
     pub(super) unit: &'static str,
-    /// What the values of a row are means of.
-    pub(super) places: String,
+    /// What a row averages over, if anything.
+    pub(super) places: Option<String>,
+    /// What the picture shows, and averages over.
+    pub(super) pictured: String,
 }
 
 /// A network and its copy, and where they are compared.
@@ -65,7 +67,8 @@ pub(super) struct Agreement {
 }
 
 impl Agreement {
-    pub(super) fn share(self) -> f64 {
-        self.right as f64 / self.of.max(1) as f64
+    /// In percent, rounded down to a hundredth.
+    pub(super) fn percent(self) -> f64 {
+        (self.right * 10_000 / self.of.max(1)) as f64 / 100.0
     }
 }

@@ -1,90 +1,22 @@
 //! The table, for terminals of 100 columns.
 
-use super::rounding::{down, mean_down, mean_up, percent_down, percent_up, places, up};
-use super::row::{GAMMA, Row};
+use super::rounding::{down, mean_down, percent_down, percent_up, places, three_digits_up};
+use super::row::{GAMMA, Radii, Row};
 use super::study::{Study, Subject};
 use super::way::{BEST, COLUMNS, WORST_CASE};
+
+const WIDTH: usize = 100;
 
 /// The table of a study, with what its columns mean.
 pub(super) fn table(study: &Study, rows: &[Row]) -> String {
     let rows: Vec<(&Subject, &Row)> = study.subjects.iter().zip(rows).collect();
-    let mut text = format!("{}\n\n", study.heading);
-    text += &differences(study, &rows);
-    text += "\n";
-    text += &radii(study, &rows);
-    text += "\n";
-    text += &legend(study);
-    text
+    let parts = [differences(study, &rows), radii(study, &rows), legend(study)];
+    format!("{}\n\n{}", study.heading, parts.join("\n"))
 }
 
-fn differences(study: &Study, rows: &[(&Subject, &Row)]) -> String {
-    let words = &study.words;
-    let line = |cells: [&str; 7]| {
-        let [name, right, worst, e1, p1, e2, p2] = cells;
-        format!("{name:20}{right:>9}{worst:>9}    {e1:>9}  {p1:14}    {e2:>9}  {p2:14}")
-            .trim_end()
-            .to_owned()
-            + "\n"
-    };
-    let mut text = line(["", "", "worst", "ε =", "probability to", "ε =", "probability to"]);
-    let heads = ["case ε", "3/4 worst", "agree to ε", "1/2 worst", "agree to ε"];
-    let [worst, e1, p1, e2, p2] = heads;
-    text += &line([words.subject, words.agreement, worst, e1, p1, e2, p2]);
-    text += &rule();
-    for (subject, row) in rows {
-        let right = format!("{} %", percent_down(subject.agreement.share()));
-        let worst = up(row.worst, places(row.worst));
-        let [first, second] = [0, 1].map(|at| {
-            let asked = &row.probabilities[at];
-            let (lower, upper) = asked.mean();
-            let range = format!("{} to {} %", percent_down(lower), percent_up(upper));
-            (asked.epsilon.to_string(), range)
-        });
-        text += &line([&subject.name, &right, &worst, &first.0, &first.1, &second.0, &second.1]);
-    }
-    text
-}
-
-fn radii(study: &Study, rows: &[(&Subject, &Row)]) -> String {
-    let line = |name: &str, epsilon: &str, radii: &[String], gain: &str, seconds: &str| {
-        let radii: String = radii.iter().map(|radius| format!("{radius:>12}")).collect();
-        format!("{name:20}{epsilon:>7}{radii}{gain:>6}{seconds:>7}\n")
-    };
-    let names: Vec<String> = COLUMNS.iter().map(|way| way.name.to_owned()).collect();
-    let gamma = percent_of_gamma();
-    let mut text = format!("{:>28}certified radius; all but worst case at γ = {gamma}\n", "");
-    text += &line(study.words.subject, "ε", &names, "gain", "time");
-    text += &rule();
-    let largest = rows.iter().flat_map(|(_, row)| row.radii.iter().map(super::row::Radii::mean));
-    let decimals = places(largest.fold(0.0, f64::max)).max(4);
-    for (subject, row) in rows {
-        let means: Vec<String> =
-            row.radii.iter().map(|radii| down(radii.mean(), decimals)).collect();
-        let gain = gain(row.radius(&BEST), row.radius(&WORST_CASE));
-        let seconds = format!("{:.1} s", row.seconds);
-        text += &line(&subject.name, &row.epsilon().to_string(), &means, &gain, &seconds);
-    }
-    if rows.iter().all(|(subject, _)| subject.places.len() == 1) {
-        let column = |way: usize| -> Vec<f64> {
-            rows.iter().map(|(_, row)| row.radii[way].mean()).collect()
-        };
-        let means: Vec<f64> = (0..COLUMNS.len()).map(|way| mean_down(&column(way))).collect();
-        let (worst, best) = (means[0], means[3]);
-        let means: Vec<String> = means.iter().map(|mean| down(*mean, decimals)).collect();
-        let seconds: f64 = rows.iter().map(|(_, row)| row.seconds).sum();
-        text += &rule();
-        text += &line("mean", "", &means, &gain(best, worst), &format!("{seconds:.1} s"));
-    }
-    text
-}
-
-/// By how much the best radius exceeds the certain one, rounded down.
-fn gain(best: f64, worst: f64) -> String {
-    if worst > 0.0 { format!("{}%", down((best / worst - 1.0) * 100.0, 0)) } else { "-".into() }
-}
-
-fn rule() -> String {
-    format!("{}\n", "─".repeat(100))
+/// A double that was chosen with three digits.
+pub(super) fn chosen(epsilon: f64) -> String {
+    if epsilon < 1e-3 { format!("{epsilon:e}") } else { epsilon.to_string() }
 }
 
 /// As `99.99 %`.
@@ -92,46 +24,137 @@ pub(super) fn percent_of_gamma() -> String {
     format!("{} %", (GAMMA * 1e6).round() / 1e4)
 }
 
-fn legend(study: &Study) -> String {
+/// By how many percent the best radius exceeds the certain one, rounded down.
+pub(super) fn gain(best: f64, worst: f64) -> String {
+    let gain = (best / worst - 1.0) * 100.0;
+    if worst > 0.0 { format!("{} %", down(gain, 0)) } else { "-".to_owned() }
+}
+
+fn rule() -> String {
+    format!("{}\n", "─".repeat(WIDTH))
+}
+
+fn differences(study: &Study, rows: &[(&Subject, &Row)]) -> String {
+    let line = |[name, right, worst, e1, p1, e2, p2]: [&str; 7]| {
+        format!("{name:20}{right:>10}{worst:>12}{e1:>12}{p1:>17}{e2:>12}{p2:>17}\n")
+    };
     let words = &study.words;
-    let lines = [
-        (words.agreement.to_owned(), words.agreement_legend.clone()),
-        ("worst case ε".to_owned(), format!("proven on {}:", words.region)),
-        (
-            String::new(),
-            format!(
-                "{} differ from the network's by at most this (largest of {})",
-                words.scores, words.places
-            ),
-        ),
-        (
-            "probability".to_owned(),
-            format!(
-                "proven to lie in this range when the input is uniform on that region (mean of {})",
-                words.places
-            ),
-        ),
-        (
-            "certified radius".to_owned(),
-            format!(
-                "r such that {} agree to ε on the ball of radius r; {}",
-                words.scores, words.unit
-            ),
-        ),
-    ];
-    let mut text = String::new();
-    for (name, meaning) in lines {
-        text += &format!("  {name:16}  {meaning}\n");
+    let (e, p) = ("within ε =", "probability");
+    let mut text = line(["", "", "", "3/4 worst:", "", "1/2 worst:", ""]);
+    text += &line([words.subject, words.agreement, "worst case ε", e, p, e, p]);
+    text += &rule();
+    for (subject, row) in rows {
+        let right = format!("{} %", subject.agreement.percent());
+        let cells = row.probabilities.iter().map(|asked| {
+            let (lower, upper) = asked.mean();
+            (chosen(asked.epsilon), format!("{} to {} %", percent_down(lower), percent_up(upper)))
+        });
+        let cells: Vec<_> = cells.collect();
+        let [(e1, p1), (e2, p2)] = [&cells[0], &cells[1]];
+        text += &line([&subject.name, &right, &three_digits_up(row.worst), e1, p1, e2, p2]);
     }
-    for way in &COLUMNS {
-        text += &format!("  {:16}  {}\n", format!("  {}", way.name), way.about);
-    }
-    text += &format!("  {:16}  Best above worst case\n", "gain");
-    text += "  All bounds are rounded to the safe side.\n";
     text
 }
 
-#[allow(dead_code)]
-fn unused() -> f64 {
-    mean_up(&[])
+fn radii(study: &Study, rows: &[(&Subject, &Row)]) -> String {
+    let line = |name: &str, epsilon: &str, radii: &[String], gain: &str, time: &str| {
+        let radii: String = radii.iter().map(|radius| format!("{radius:>12}")).collect();
+        format!("{name:20}{epsilon:>6}{radii}{gain:>6}{time:>8}\n")
+    };
+    let names: Vec<String> = COLUMNS.iter().map(|way| way.name.to_owned()).collect();
+    let head =
+        format!("certified radius: for certain, and at confidence γ = {}", percent_of_gamma());
+    let mut text = format!("{:>28}{head}\n", "");
+    text += &line(study.words.subject, "ε", &names, "gain", "time");
+    text += &rule();
+
+    let means = |row: &Row| row.radii.iter().map(Radii::mean).collect::<Vec<f64>>();
+    let largest = rows.iter().flat_map(|(_, row)| means(row)).fold(0.0, f64::max);
+    let decimals = places(largest).max(4);
+    let show =
+        |means: &[f64]| -> Vec<String> { means.iter().map(|mean| down(*mean, decimals)).collect() };
+    let time = |seconds: f64| format!("{seconds:.1} s");
+    for (subject, row) in rows {
+        let gain = gain(row.of(&BEST).mean(), row.of(&WORST_CASE).mean());
+        let (epsilon, radii) = (chosen(row.epsilon()), show(&means(row)));
+        text += &line(&subject.name, &epsilon, &radii, &gain, &time(row.seconds));
+    }
+    if study.words.places.is_none() {
+        let all: Vec<&Row> = rows.iter().map(|(_, row)| *row).collect();
+        let mean = |way| mean_over(&all, way);
+        let columns: Vec<f64> = COLUMNS.iter().map(mean).collect();
+        let gain = gain(mean(&BEST), mean(&WORST_CASE));
+        let seconds = all.iter().map(|row| row.seconds).sum();
+        text += &rule();
+        text += &line("mean", "", &show(&columns), &gain, &time(seconds));
+    }
+    text
+}
+
+/// The mean radius of several rows.
+pub(super) fn mean_over(rows: &[&Row], way: &super::way::Way) -> f64 {
+    mean_down(&rows.iter().map(|row| row.of(way).mean()).collect::<Vec<_>>())
+}
+
+fn legend(study: &Study) -> String {
+    let words = &study.words;
+    let of = |what: &str| {
+        words.places.as_ref().map_or(String::new(), |places| format!(" ({what} of {places})"))
+    };
+    let scores_are = &words.scores_are;
+    let network = if words.places.is_some() { "network's" } else { "original's" };
+    let mut lines = vec![
+        (words.agreement, format!("the share of {}", words.counted)),
+        (
+            "worst case ε",
+            format!("{scores_are} proven to be this close to the {network}{},", of("the largest")),
+        ),
+        ("", format!("everywhere on {}", words.region)),
+        (
+            "probability",
+            format!(
+                "that {scores_are} within ε for a uniform input of it: proven range{}",
+                of("the mean")
+            ),
+        ),
+        (
+            "certified radius",
+            format!("{scores_are} within ε on the ball of that radius{};", of("the mean")),
+        ),
+        ("", format!("every {} moves by up to the radius at random, {}", words.input, words.unit)),
+    ];
+    lines.extend(COLUMNS.iter().map(|way| (way.name, way.about.to_owned())));
+    lines.push(("gain", "of Best over the worst case".to_owned()));
+    let mut text: String =
+        lines.iter().map(|(name, meaning)| format!("  {name:18}{meaning}\n")).collect();
+    text += "  Radii and lower ends are rounded down, ε and upper ends up: what is printed is proven.\n";
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::study;
+    use super::*;
+
+    #[test]
+    fn lines_fit_and_columns_align() {
+        for several in [false, true] {
+            let (study, rows) = study(several);
+            let text = table(&study, &rows);
+            for line in text.lines().skip(1) {
+                assert!(line.chars().count() <= WIDTH, "{line}");
+            }
+            let ends: Vec<usize> = text
+                .lines()
+                .filter(|line| line.ends_with(" s") || line.ends_with("time"))
+                .map(|line| line.chars().count())
+                .collect();
+            assert!(ends.len() > rows.len() && ends.windows(2).all(|two| two[0] == two[1]));
+        }
+    }
+
+    #[test]
+    fn gains_are_rounded_down() {
+        assert_eq!((gain(0.12399, 0.1), gain(0.1, 0.0)), ("23 %".into(), "-".into()));
+    }
 }
