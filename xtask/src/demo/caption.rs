@@ -13,25 +13,38 @@ pub(super) fn caption(study: &Study, pictured: &[Row]) -> Caption {
     let rows: Vec<&Row> = pictured.iter().collect();
     let mean = |way| mean_over(&rows, way);
     let (best, worst, simcert) = (mean(&BEST), mean(&WORST_CASE), mean(&SIMCERT));
-    let title = if best >= 1.05 * worst && worst > 0.0 {
+    let gains = best >= 1.05 * worst && worst > 0.0;
+    let subject = match pictured {
+        [_] => &study.subjects[0].name,
+        _ => &study.original,
+    };
+    let title = if gains {
         let gain = gain(best, worst);
-        format!("One chance in 10 000 buys {gain} more certified radius")
+        format!("One chance in 10 000 buys the {subject} copy {gain} more certified radius")
     } else if simcert > 0.0 {
-        format!("Better bounds certify {} times the radius", down(best / simcert, 1))
+        format!("{subject}: better bounds certify {} times the radius", down(best / simcert, 1))
     } else {
-        "Certified radius against confidence".to_owned()
+        format!("{subject}: certified radius against confidence")
     };
     let epsilon = match pictured {
         [row] => format!("ε = {}", chosen(row.epsilon())),
         _ => "ε".to_owned(),
     };
-    let lines = vec![format!(
+    let mut lines = vec![format!(
         "How far every {} may move while {} within {epsilon} of the original's ({})",
         words.input, words.scores_are, words.pictured,
     )];
+    if !gains {
+        let inputs = study.subjects[0].pair.inputs();
+        lines.push(format!(
+            "With {inputs} inputs it is the bounds that decide: on nncert's bounds all tails coincide"
+        ));
+    }
     let footer = format!(
-        "{}. All curves but SimCert's use nncert's differential bounds; every point is a proven certificate.",
+        "{}. All curves but SimCert's rest on nncert's differential bounds.",
         study.heading
     );
-    Caption { title, lines, y_axis: format!("certified radius ({})", words.unit), footer }
+    let y_axis = format!("certified radius ({})", words.unit);
+    let arrow = gains.then(|| format!("+{}", gain(best, worst)));
+    Caption { title, lines, y_axis, footer, arrow }
 }

@@ -34,11 +34,10 @@ pub(super) struct Curves {
 /// What is averaged: pairs with what was measured of them.
 pub(super) type Asked<'a> = (&'a Subject, &'a Row);
 
-/// `1 - γ` from a half to a hundred-thousandth.
+/// `1 - γ`: a half, and ten steps for each decade from a tenth to a hundred-thousandth.
 fn chances() -> Vec<f64> {
-    let (first, last, count) = (0.5f64.log10(), -5.0, 48);
-    let at = |step: i32| 10f64.powf(first + (last - first) * f64::from(step) / f64::from(count));
-    (0..=count).map(at).collect()
+    let decade = |step: i32| 10f64.powf(-0.1 * f64::from(step));
+    [0.5].into_iter().chain((4..=50).map(decade)).collect()
 }
 
 /// The mean curves over all places of all pairs; `progress` hears the share that is done.

@@ -43,7 +43,7 @@ pub(super) fn study(
     Ok(Study {
         name: "demo",
         heading: format!(
-            "{file} ({original}, {} of {} test images right), {count} test images from number {first} on",
+            "{file}: {original}, {} of {} test images right; around {count} of them, from {first} on",
             right.right, right.of
         ),
         original: file.into_owned(),

@@ -24,12 +24,12 @@ fn row_in_words(study: &Study, subject: &Subject, row: &Row) -> String {
     let words = &study.words;
     let (input, scores_are) = (words.input, &words.scores_are);
     let (best, worst) = (row.of(&BEST).mean(), row.of(&WORST_CASE).mean());
-    let of = words.places.as_ref().map_or(String::new(), |places| format!(", mean of {places}"));
+    let of = words.places.as_ref().map_or(String::new(), |places| format!(" (mean of {places})"));
     format!(
         "Read the row {} like this. Wherever the input lies on {}, {scores_are} at most {} away from \
          the original's: that is proven. Suppose that you need {}. It is certain as long as no {input} \
          moves by more than {}{of}. If instead every {input} moves at random by up to {}, it holds with \
-         probability at least {}: {} farther, for one chance in {:.0}. SimCert's own method gets to {}.",
+         probability at least {}: {} farther, for one chance in {}. SimCert's own method gets to {}.",
         subject.name,
         words.region,
         three_digits_up(row.worst),
@@ -38,7 +38,7 @@ fn row_in_words(study: &Study, subject: &Subject, row: &Row) -> String {
         short(best),
         percent_of_gamma(),
         gain(best, worst),
-        1.0 / (1.0 - GAMMA),
+        (1.0 / (1.0 - GAMMA)).round(),
         short(row.of(&SIMCERT).mean()),
     )
 }

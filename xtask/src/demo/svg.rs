@@ -9,7 +9,6 @@ use std::fmt::Write;
 use super::curve::Curves;
 use super::rounding::{down, places};
 use super::row::GAMMA;
-use super::table::gain;
 use super::way::{BEST, CURVES, WORST_CASE};
 
 /// The words around the picture.
@@ -20,12 +19,14 @@ pub(super) struct Caption {
     pub(super) lines: Vec<String>,
     pub(super) y_axis: String,
     pub(super) footer: String,
+    /// What stands at the arrow from the worst case to the best tail.
+    pub(super) arrow: Option<String>,
 }
 
-const WIDTH: f64 = 960.0;
+const WIDTH: f64 = 1000.0;
 const HEIGHT: f64 = 600.0;
 const LEFT: f64 = 86.0;
-const RIGHT: f64 = 722.0;
+const RIGHT: f64 = 716.0;
 const TOP: f64 = 118.0;
 const BOTTOM: f64 = 512.0;
 /// Between the baselines of two labels.
@@ -107,7 +108,9 @@ pub(super) fn svg(caption: &Caption, curves: &Curves) -> String {
     let mut svg = head(caption);
     axes(&mut svg, &scale, caption);
     lines(&mut svg, &scale, curves);
-    at_gamma(&mut svg, &scale, curves);
+    if let Some(label) = &caption.arrow {
+        arrow(&mut svg, &scale, curves, label);
+    }
     labels(&mut svg, &scale, curves);
     svg += "</svg>\n";
     svg
@@ -191,7 +194,7 @@ fn lines(svg: &mut String, scale: &Scale, curves: &Curves) {
 }
 
 /// An arrow from the worst case to the best tail, at the confidence of the table.
-fn at_gamma(svg: &mut String, scale: &Scale, curves: &Curves) {
+fn arrow(svg: &mut String, scale: &Scale, curves: &Curves, label: &str) {
     let find = |name| CURVES.iter().position(|way| way.name == name);
     let (Some(best), Some(worst)) = (find(BEST.name), find(WORST_CASE.name)) else { return };
     let distance = |chance: &f64| (chance.log10() - (1.0 - GAMMA).log10()).abs();
@@ -206,13 +209,12 @@ fn at_gamma(svg: &mut String, scale: &Scale, curves: &Curves) {
     }
     line(svg, (x, from - 3.0), (x, to + 10.0), &format!("stroke=\"{INK}\" stroke-width=\"1.6\""));
     let _ = writeln!(svg, "<path d=\"M {x:.1} {:.1} l -5 9 l 10 0 z\" fill=\"{INK}\"/>", to + 3.0);
-    let style = format!(
-        "font-size=\"15\" font-weight=\"700\" stroke=\"{CARD}\" stroke-width=\"5\" \
-         paint-order=\"stroke\" stroke-linejoin=\"round\""
-    );
-    let label = format!("+{}", gain(best, worst));
-    let middle = f64::midpoint(from, to);
-    text(svg, (x - 9.0, middle + 5.0), "end", &style, INK, &label);
+    let at = (x - 9.0, f64::midpoint(from, to) + 5.0);
+    // A halo first, so that the words stand out from the curves behind them.
+    let font = "font-size=\"15\" font-weight=\"700\"";
+    let halo = format!("{font} stroke=\"{CARD}\" stroke-width=\"6\" stroke-linejoin=\"round\"");
+    text(svg, at, "end", &halo, CARD, label);
+    text(svg, at, "end", font, INK, label);
 }
 
 fn labels(svg: &mut String, scale: &Scale, curves: &Curves) {
@@ -233,7 +235,7 @@ fn labels(svg: &mut String, scale: &Scale, curves: &Curves) {
         );
         let weight = if way.name == BEST.name { "700" } else { "400" };
         let font = format!("font-size=\"13.5\" font-weight=\"{weight}\"");
-        let label = format!("{} {}", style.label, down(*end, places(*end).saturating_sub(1)));
+        let label = format!("{} {}", style.label, down(*end, places(*end)));
         text(svg, (RIGHT + 26.0, to + 4.5), "start", &font, INK, &label);
     }
 }
@@ -301,6 +303,7 @@ mod tests {
             lines: vec!["what is shown".to_owned()],
             y_axis: "radius".to_owned(),
             footer: "nncert".to_owned(),
+            arrow: Some("+1 %".to_owned()),
         };
         svg(&caption, &curves())
     }

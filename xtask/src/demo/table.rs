@@ -36,7 +36,8 @@ fn rule() -> String {
 
 fn differences(study: &Study, rows: &[(&Subject, &Row)]) -> String {
     let line = |[name, right, worst, e1, p1, e2, p2]: [&str; 7]| {
-        format!("{name:20}{right:>10}{worst:>12}{e1:>12}{p1:>17}{e2:>12}{p2:>17}\n")
+        let ends = format!("{e1:>12}{p1:>17}{e2:>12}{p2:>17}");
+        format!("{name:19}{right:>9}{worst:>14}{ends}").trim_end().to_owned() + "\n"
     };
     let words = &study.words;
     let (e, p) = ("within ε =", "probability");
@@ -102,26 +103,28 @@ fn legend(study: &Study) -> String {
         words.places.as_ref().map_or(String::new(), |places| format!(" ({what} of {places})"))
     };
     let scores_are = &words.scores_are;
-    let network = if words.places.is_some() { "network's" } else { "original's" };
+    let largest = of("the largest");
+    let mean = of("mean");
     let mut lines = vec![
         (words.agreement, format!("the share of {}", words.counted)),
         (
             "worst case ε",
-            format!("{scores_are} proven to be this close to the {network}{},", of("the largest")),
+            format!("{scores_are} proven to be this close to the original's{largest},"),
         ),
         ("", format!("everywhere on {}", words.region)),
         (
             "probability",
-            format!(
-                "that {scores_are} within ε for a uniform input of it: proven range{}",
-                of("the mean")
-            ),
+            format!("that {scores_are} within ε, for a uniform input of the same region:"),
         ),
+        ("", format!("proven to be in this range{mean}")),
         (
             "certified radius",
-            format!("{scores_are} within ε on the ball of that radius{};", of("the mean")),
+            format!(
+                "{scores_are} within ε as long as every {} moves by no more than this,",
+                words.input
+            ),
         ),
-        ("", format!("every {} moves by up to the radius at random, {}", words.input, words.unit)),
+        ("", format!("wherever it moves or with probability γ if at random{mean}; {}", words.unit)),
     ];
     lines.extend(COLUMNS.iter().map(|way| (way.name, way.about.to_owned())));
     lines.push(("gain", "of Best over the worst case".to_owned()));

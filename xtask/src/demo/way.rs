@@ -16,19 +16,19 @@ const DIFFERENTIAL: Method =
 
 pub(super) const WORST_CASE: Way = Way {
     name: "worst case",
-    about: "certain: the scores agree wherever the input moves",
+    about: "wherever the input moves, so without probability",
     method: DIFFERENTIAL.with_tail(Tail::WorstCase),
 };
 
 pub(super) const HOEFFDING: Way = Way {
     name: "Hoeffding",
-    about: "Hoeffding's inequality",
+    about: "at random, by Hoeffding's inequality",
     method: DIFFERENTIAL.with_tail(Tail::Hoeffding),
 };
 
 pub(super) const PRINTED: Way = Way {
     name: "Bernstein",
-    about: "Bernstein's inequality as SimCert prints it, on the whole sum as one variable",
+    about: "at random, by Bernstein's as SimCert prints it: the whole sum as one variable",
     method: DIFFERENTIAL.with_tail(Tail::BernsteinWhole),
 };
 
@@ -46,13 +46,13 @@ const SUB_GAUSSIAN: Way = Way {
 
 pub(super) const BEST: Way = Way {
     name: "Best",
-    about: "the best tail of nncert, mostly Chernoff's with the exact moments",
+    about: "at random, by the best tail of nncert, mostly Chernoff's with exact moments",
     method: DIFFERENTIAL,
 };
 
 pub(super) const SIMCERT: Way = Way {
     name: "SimCert",
-    about: "the whole method as published: its forward propagation and its Bernstein",
+    about: "at random, by all of SimCert: its forward propagation and its Bernstein",
     method: Method::SIMCERT,
 };
 
