@@ -1,6 +1,13 @@
-//! `cargo xtask tidy`: what no lint checks.
+//! `cargo xtask tidy`: what no lint checks. Also a test of this package.
 
-use crate::verb::{Error, Verb, no_arguments};
+mod documents;
+mod manifest;
+mod source;
+
+use std::path::Path;
+
+use crate::project::root;
+use crate::verb::{Error, Verb, failed, no_arguments};
 
 pub(crate) const VERB: Verb = Verb {
     name: "tidy",
@@ -14,6 +21,37 @@ fn run(arguments: lexopt::Parser) -> Result<(), Error> {
     check()
 }
 
+/// Prints everything that is untidy.
 pub(crate) fn check() -> Result<(), Error> {
-    Ok(())
+    let findings = findings(&root())?;
+    for finding in &findings {
+        eprintln!("{finding}");
+    }
+    match findings.len() {
+        0 => {
+            println!("tidy: nothing to say");
+            Ok(())
+        }
+        1 => Err(failed("1 finding in tidy")),
+        count => Err(failed(format!("{count} findings in tidy"))),
+    }
+}
+
+/// What is untidy, one line each: `path:line: what` or `path: what`.
+fn findings(root: &Path) -> Result<Vec<String>, Error> {
+    let mut findings = source::check(root)?;
+    findings.extend(manifest::check(root)?);
+    findings.extend(documents::check(root));
+    Ok(findings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_project_is_tidy() {
+        let findings = findings(&root()).unwrap();
+        assert!(findings.is_empty(), "\n{}", findings.join("\n"));
+    }
 }

@@ -11,11 +11,14 @@
 //! the header is read into): its reader adds the sizes that a file declares
 //! without a check for overflow, and its errors do not all name the tensor.
 
-use std::collections::BTreeMap;
+use core::fmt;
+use core::marker::PhantomData;
+use std::collections::{BTreeMap, BTreeSet};
 
 use safetensors::Dtype;
 use safetensors::tensor::TensorInfo;
-use serde_json::{Map, Value};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
 
 use super::Precision;
 
@@ -25,6 +28,9 @@ pub const MAX_HEADER_BYTES: usize = 1 << 22;
 
 /// The longest name of a tensor, in bytes.
 const MAX_NAME_BYTES: usize = 256;
+
+/// The entry of the header that is no tensor.
+const METADATA: &str = "__metadata__";
 
 /// The tensors of a file, by name.
 #[derive(Debug)]
@@ -58,18 +64,79 @@ impl<'a> Container<'a> {
     /// The tensors in these bytes.
     pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, ContainerError> {
         let (header, data) = split(bytes)?;
-        let entries: Map<String, Value> = serde_json::from_slice(header)
+        let Pairs(entries) = serde_json::from_slice(header)
             .map_err(|error| ContainerError::Header { reason: shortened(&error.to_string()) })?;
-        let mut metadata = BTreeMap::new();
+        let mut metadata = None;
+        let mut names = BTreeSet::new();
         let mut infos = Vec::new();
-        for (name, value) in entries {
-            if name == "__metadata__" {
-                metadata = serde_json::from_value(value).map_err(|_| ContainerError::Metadata)?;
-            } else {
-                infos.push(info(name, value)?);
+        for (name, entry) in entries {
+            if name == METADATA {
+                if metadata.replace(texts(entry)?).is_some() {
+                    return Err(ContainerError::DuplicateMetadata { key: name });
+                }
+                continue;
             }
+            let (name, info) = info(name, entry)?;
+            if !names.insert(name.clone()) {
+                return Err(ContainerError::DuplicateTensor { tensor: name });
+            }
+            infos.push((name, info));
         }
-        Ok(Self { metadata, tensors: place(infos, data)? })
+        Ok(Self { metadata: metadata.unwrap_or_default(), tensors: place(infos, data)? })
+    }
+}
+
+/// The entries of a JSON object as they stand in the text, also a key that is
+/// given twice: two readers could take it for different things.
+struct Pairs<V>(Vec<(String, V)>);
+
+/// What the header says under one name.
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum Entry {
+    Object(Pairs<Value>),
+    Other(Value),
+}
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Pairs<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(PairsVisitor(PhantomData))
+    }
+}
+
+struct PairsVisitor<V>(PhantomData<V>);
+
+impl<'de, V: Deserialize<'de>> Visitor<'de> for PairsVisitor<V> {
+    type Value = Pairs<V>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut pairs = Vec::new();
+        while let Some(pair) = map.next_entry()? {
+            pairs.push(pair);
+        }
+        Ok(Pairs(pairs))
+    }
+}
+
+impl Entry {
+    /// The value, or the key that it has twice.
+    fn unique(self) -> Result<Value, String> {
+        let pairs = match self {
+            Self::Object(Pairs(pairs)) => pairs,
+            Self::Other(value) => return Ok(value),
+        };
+        let mut object = serde_json::Map::new();
+        for (key, value) in pairs {
+            if object.contains_key(&key) {
+                return Err(shortened(&key));
+            }
+            object.insert(key, value);
+        }
+        Ok(object.into())
     }
 }
 
@@ -86,10 +153,19 @@ fn split(bytes: &[u8]) -> Result<(&[u8], &[u8]), ContainerError> {
         .ok_or(ContainerError::HeaderCut { length, available: rest.len() })
 }
 
-fn info(name: String, value: Value) -> Result<(String, TensorInfo), ContainerError> {
+fn texts(entry: Entry) -> Result<BTreeMap<String, String>, ContainerError> {
+    let value = entry.unique().map_err(|key| ContainerError::DuplicateMetadata { key })?;
+    serde_json::from_value(value).map_err(|_| ContainerError::Metadata)
+}
+
+fn info(name: String, entry: Entry) -> Result<(String, TensorInfo), ContainerError> {
     if name.len() > MAX_NAME_BYTES {
         return Err(ContainerError::Name { start: shortened(&name), length: name.len() });
     }
+    let value = match entry.unique() {
+        Ok(value) => value,
+        Err(key) => return Err(ContainerError::DuplicateKey { tensor: name, key }),
+    };
     match serde_json::from_value(value) {
         Ok(info) => Ok((name, info)),
         Err(error) => {
@@ -177,6 +253,12 @@ pub enum ContainerError {
     /// `__metadata__` is not an object of texts.
     #[error("__metadata__ is not an object of texts")]
     Metadata,
+    /// `__metadata__` is given twice, or a key in it.
+    #[error("metadata: {key:?} is given twice")]
+    DuplicateMetadata {
+        /// The key.
+        key: String,
+    },
     /// The name of a tensor is too long.
     #[error(
         "tensor {start:?}: a name of {length} bytes is longer than the limit of {MAX_NAME_BYTES}"
@@ -194,6 +276,20 @@ pub enum ContainerError {
         tensor: String,
         /// What the JSON reader says.
         reason: String,
+    },
+    /// The header has two entries for a tensor.
+    #[error("tensor {tensor:?}: the header describes it twice")]
+    DuplicateTensor {
+        /// The tensor.
+        tensor: String,
+    },
+    /// A key of the header's entry for a tensor is given twice.
+    #[error("tensor {tensor:?}: {key:?} is given twice")]
+    DuplicateKey {
+        /// The tensor.
+        tensor: String,
+        /// The key.
+        key: String,
     },
     /// A tensor does not begin where the one before it ends.
     #[error("tensor {tensor:?}: begins at byte {found}, not at {expected}")]
@@ -237,4 +333,46 @@ pub enum ContainerError {
         /// The bytes after the header.
         length: usize,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(header: &str) -> ContainerError {
+        let bytes = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &[0; 4]].concat();
+        Container::parse(&bytes).unwrap_err()
+    }
+
+    #[test]
+    fn a_key_stands_once() {
+        let entry = r#"{"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}"#;
+        // Spelled differently, and one key all the same.
+        let twice = format!(r#"{{"a": {entry}, "\u0061": {entry}}}"#);
+        assert_eq!(refused(&twice), ContainerError::DuplicateTensor { tensor: "a".into() });
+
+        let twice =
+            r#"{"a": {"dtype": "I32", "dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}"#;
+        let (tensor, key) = ("a".into(), "dtype".into());
+        assert_eq!(refused(twice), ContainerError::DuplicateKey { tensor, key });
+
+        let twice = r#"{"__metadata__": {"activation": "tanh", "activation": "relu"}}"#;
+        let key = "activation".into();
+        assert_eq!(refused(twice), ContainerError::DuplicateMetadata { key });
+
+        let twice = r#"{"__metadata__": {}, "__metadata__": {}}"#;
+        let key = METADATA.into();
+        assert_eq!(refused(twice), ContainerError::DuplicateMetadata { key });
+    }
+
+    #[test]
+    fn an_entry_that_is_no_object_is_named() {
+        for entry in ["3", "-1", "0.5", "null", "true", "\"F32\"", "{}"] {
+            let error = refused(&format!(r#"{{"a": {entry}}}"#));
+            assert!(
+                matches!(&error, ContainerError::Entry { tensor, .. } if tensor == "a"),
+                "{error}"
+            );
+        }
+    }
 }
