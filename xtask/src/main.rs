@@ -5,6 +5,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "commands speak to a terminal")]
 
+mod demo;
 mod fixtures;
 mod help;
 mod measure;
@@ -19,8 +20,15 @@ use std::process::ExitCode;
 use verb::{Error, Verb};
 
 /// In the order of the help.
-const VERBS: &[Verb] =
-    &[test::VERB, measure::VERB, fixtures::VERB, soundness::VERB, tidy::VERB, help::VERB];
+const VERBS: &[Verb] = &[
+    demo::VERB,
+    test::VERB,
+    measure::VERB,
+    fixtures::VERB,
+    soundness::VERB,
+    tidy::VERB,
+    help::VERB,
+];
 
 fn main() -> ExitCode {
     let Err(error) = run() else { return ExitCode::SUCCESS };
