@@ -9,6 +9,7 @@ use nncert_core::{Interval, PairedNetworks, Region};
 use crate::chain::{Chain, Pending, Step, unstable};
 use crate::dense::{Bias, Image, Weights};
 use crate::envelope::Envelope;
+use crate::influence::{Influence, face_gap, line_gap};
 use crate::intervals::Intervals;
 use crate::kernel::{Before, GateFaces, Toll, padded, through_difference_gate};
 use crate::relaxations::Relaxations;
@@ -107,18 +108,23 @@ pub fn differential_with(
     relaxations: &Relaxations,
     rounding: Rounding,
 ) -> Result<PairBounds, BoundsError> {
-    let mut joint = Joint::new(pair, region, rounding)?;
-    loop {
-        let mut layer = joint.pending()?;
-        match joint.original.gate() {
-            None => return Ok(joint.outputs(layer)),
-            Some(Gate::Open) => joint.pass_open(&layer),
-            Some(Gate::Relu) => {
-                joint.refine(&mut layer);
-                joint.pass_relu(&layer, relaxations);
-            }
-        }
-    }
+    Joint::new(pair, region, rounding)?.run(relaxations)
+}
+
+/// [`differential`], and for each free input how much the bounds of some outputs owe
+/// to the width of its interval.
+///
+/// Guarantee: the bounds are sound, the influence is heuristic.
+pub(crate) fn differential_influence(
+    pair: &PairedNetworks,
+    region: &Region,
+    outputs: &[usize],
+) -> Result<(PairBounds, Vec<f64>), BoundsError> {
+    let mut joint = Joint::new(pair, region, Rounding::Outward)?;
+    joint.influence = Some(Influence::new(&joint.original.input, outputs));
+    let bounds = joint.run(&Relaxations::default())?;
+    let influence = joint.influence.map(Influence::scores).unwrap_or_default();
+    Ok((bounds, influence))
 }
 
 /// Both networks and the difference, as far as they have been relaxed.
@@ -135,6 +141,8 @@ struct Joint<'a> {
     scratch: DMatrix<f64>,
     /// Multiplications in matrix products so far, beside those of the chains.
     products: u64,
+    /// What the bounds owe to each input, when it is asked for.
+    influence: Option<Influence>,
 }
 
 /// The affine layers of the next stage, before their gates are relaxed.
@@ -170,7 +178,22 @@ impl<'a> Joint<'a> {
             steps: Vec::new(),
             scratch: DMatrix::zeros(0, 0),
             products: 0,
+            influence: None,
         })
+    }
+
+    fn run(&mut self, relaxations: &Relaxations) -> Result<PairBounds, BoundsError> {
+        loop {
+            let mut layer = self.pending()?;
+            match self.original.gate() {
+                None => return Ok(self.outputs(layer)),
+                Some(Gate::Open) => self.pass_open(&layer),
+                Some(Gate::Relu) => {
+                    self.refine(&mut layer);
+                    self.pass_relu(&layer, relaxations);
+                }
+            }
+        }
     }
 
     /// `W - W'` and `W'` of the next stage.
@@ -203,8 +226,9 @@ impl<'a> Joint<'a> {
         Ok(JointPending { original, compressed, bias, image })
     }
 
-    /// Bounds the difference of `neurons` of a pending layer by affine functions of the input.
-    fn rows(&mut self, layer: &JointPending, neurons: &[usize]) -> Rows {
+    /// Bounds the difference of `neurons` of a pending layer by affine functions of the
+    /// input; when they are the outputs, weighs what each stage costs them.
+    fn rows(&mut self, layer: &JointPending, neurons: &[usize], output: bool) -> Rows {
         let (live, width) = (&self.original.live, self.original.values.len());
         let (difference, copy) = self.weights();
         let coefficients = difference.seed(neurons, live, width);
@@ -214,6 +238,9 @@ impl<'a> Joint<'a> {
         for (index, (step, (f, g))) in self.steps.iter().zip(chains).enumerate().rev() {
             let pull = Pull { step, original: f, compressed: g, outward: self.original.outward };
             let first = index == 0;
+            if let (true, Some(influence)) = (output, &mut self.influence) {
+                influence.weigh(index, &delta, &rows.coefficients);
+            }
             pull.run(&mut delta, &mut rows, &mut self.scratch, first);
             let matrices = if first { 2 } else { 3 };
             self.products += (matrices * f.weight.len() * rows.coefficients.ncols()) as u64;
@@ -226,10 +253,13 @@ impl<'a> Joint<'a> {
         let mixed = layer.mixed();
         let f = self.original.refine(&mut layer.original, &mixed);
         let g = self.compressed.refine(&mut layer.compressed, &mixed);
+        if let Some(influence) = &mut self.influence {
+            influence.remember(&mixed, &f, &layer.original.image.bounds);
+        }
         let apart = f.minus(&g, &self.original.input);
         layer.tighten(&mixed, &apart.concretise(&self.original.input, self.original.outward));
         let mixed = layer.mixed();
-        let rows = self.rows(layer, &mixed);
+        let rows = self.rows(layer, &mixed, false);
         layer.tighten(&mixed, &rows.concretise(&self.original.input, self.original.outward));
     }
 
@@ -238,13 +268,16 @@ impl<'a> Joint<'a> {
         let all: Vec<usize> = (0..layer.image.bounds.len()).collect();
         let f = self.original.refine(&mut layer.original, &all);
         let g = self.compressed.refine(&mut layer.compressed, &all);
-        let joint = self.rows(&layer, &all);
+        let joint = self.rows(&layer, &all, true);
         let input = &self.original.input;
         let apart = f.minus(&g, input);
         let joint_bounds = joint.concretise(input, outward);
         let apart_bounds = apart.concretise(input, outward);
         layer.tighten(&all, &apart_bounds);
         layer.tighten(&all, &joint_bounds);
+        if let Some(influence) = &mut self.influence {
+            influence.spread(&joint);
+        }
         let outputs = all.iter().map(|&output| {
             let (j, a) = (joint_bounds[output], apart_bounds[output]);
             let lower = if j.lower >= a.lower { &joint } else { &apart };
@@ -278,6 +311,14 @@ impl<'a> Joint<'a> {
             let (x, y, d) = layer.at(neuron);
             relu_difference_interval(x, y, d)
         };
+        if let Some(influence) = &mut self.influence {
+            let gaps = |n: usize| {
+                let (x, y, d) = layer.at(n);
+                let faces = (relaxations.relu_difference)(x, y, d);
+                (face_gap(&faces, x, d), line_gap(x))
+            };
+            influence.gate(&live, gaps);
+        }
         self.pass(layer, faces, &live, live.iter().map(difference).collect());
         self.original.pass_relu(&layer.original, relaxations, live.clone());
         self.compressed.pass_relu(&layer.compressed, relaxations, live);
@@ -287,6 +328,9 @@ impl<'a> Joint<'a> {
         let live: Vec<usize> = (0..layer.image.bounds.len()).collect();
         let open = Face { delta: 1.0, ..Face::default() };
         let faces = layer.gate(&live, |_| Faces { lower: open, upper: open });
+        if let Some(influence) = &mut self.influence {
+            influence.open();
+        }
         self.pass(layer, faces, &live, layer.image.bounds.clone());
         self.original.pass_open(&layer.original);
         self.compressed.pass_open(&layer.compressed);

@@ -105,6 +105,7 @@ mod differential;
 mod envelope;
 mod error;
 mod forward;
+mod influence;
 mod interval;
 mod intervals;
 mod kernel;
@@ -113,6 +114,7 @@ mod relu;
 mod rounding;
 mod rows;
 mod stage;
+mod verify;
 
 pub use crown::{NetworkBounds, crown, crown_with};
 pub use differential::{PairBounds, differential, differential_with};
@@ -123,3 +125,7 @@ pub use interval::interval;
 pub use relaxations::Relaxations;
 pub use relu::{Face, Faces, Line, Lines, relu_difference_faces, relu_lines};
 pub use rounding::Rounding;
+pub use verify::{
+    Agreement, DifferentialVerifier, Limits, Progress, Report, UnknownReason, Verdict, VerifyError,
+    Witness,
+};

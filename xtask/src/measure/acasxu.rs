@@ -31,6 +31,16 @@ pub(crate) struct Row {
     /// The bounds of each output's difference after the first pass.
     pub(crate) lower: Vec<f64>,
     pub(crate) upper: Vec<f64>,
+    pub(crate) result: String,
+    /// Until its verdict, on 12 threads.
+    pub(crate) seconds: Option<f64>,
+}
+
+impl Row {
+    /// The seconds of a task that was certified.
+    pub(crate) fn certified_seconds(&self) -> Option<f64> {
+        self.seconds.filter(|_| self.result == "certified")
+    }
 }
 
 impl Acas {
@@ -81,6 +91,8 @@ pub(crate) fn log(data: &Path) -> Result<Vec<Row>, Error> {
             network: field(3),
             lower: parse(field(4).split_whitespace())?,
             upper: parse(field(5).split_whitespace())?,
+            result: field(6),
+            seconds: field(7).parse().ok(),
         })
     });
     rows.collect()

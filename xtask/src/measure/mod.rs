@@ -7,6 +7,7 @@
 mod acasxu;
 mod differential;
 mod peak;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -20,11 +21,21 @@ pub(crate) const VERB: Verb = Verb {
     about: "figures on real data: `measure differential --data DIR --json`",
     options: &[
         ("NAME", "differential: tightness and speed of one pass, beside NeuroDiff's logs"),
+        ("", "verify: NeuroDiff's tasks to the end, on one thread"),
+        ("--limit S", "verify: seconds a task (60)"),
+        ("--epsilon E", "verify: only the tasks of this ε, as it is printed (0.05, 0.01)"),
         ("--data DIR", "where the networks and the published results are (else NNCERT_DATA)"),
         ("--json", "print one JSON object as the last line"),
     ],
     run,
 };
+
+/// What a measurement may be told.
+#[derive(Default)]
+struct Options {
+    limit: Option<f64>,
+    epsilon: Option<String>,
+}
 
 /// What was measured: a report for a person, and the figures.
 struct Measurement {
@@ -34,8 +45,11 @@ struct Measurement {
 
 fn run(mut arguments: lexopt::Parser) -> Result<(), Error> {
     let (mut name, mut data, mut json) = (None, std::env::var_os("NNCERT_DATA"), false);
+    let mut options = Options::default();
     while let Some(argument) = arguments.next()? {
         match argument {
+            Long("limit") => options.limit = Some(arguments.value()?.parse()?),
+            Long("epsilon") => options.epsilon = Some(arguments.value()?.string()?),
             Long("data") => data = Some(arguments.value()?),
             Long("json") => json = true,
             Value(value) if name.is_none() => name = Some(value.string()?),
@@ -47,8 +61,12 @@ fn run(mut arguments: lexopt::Parser) -> Result<(), Error> {
     if !data.is_dir() {
         return Err(Error::Failed(format!("{} is not a folder", data.display())));
     }
+    if options.limit.is_some_and(|limit| !(0.0..1e9).contains(&limit)) {
+        return Err(usage("a limit is a number of seconds"));
+    }
     let measurement = match name.as_deref() {
         Some("differential") => differential::measure(&data)?,
+        Some("verify") => verify::measure(&data, &options)?,
         Some(other) => return Err(usage(&format!("there is no measurement {other:?}"))),
         None => return Err(usage("which measurement?")),
     };
