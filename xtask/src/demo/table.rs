@@ -107,11 +107,8 @@ fn legend(study: &Study) -> String {
     let mean = of("mean");
     let mut lines = vec![
         (words.agreement, format!("the share of {}", words.counted)),
-        (
-            "worst case ε",
-            format!("{scores_are} proven to be this close to the original's{largest},"),
-        ),
-        ("", format!("everywhere on {}", words.region)),
+        ("worst case ε", format!("{scores_are} proven to be this close to the original's,")),
+        ("", format!("everywhere on {}{largest}", words.region)),
         (
             "probability",
             format!("that {scores_are} within ε, for a uniform input of the same region:"),
@@ -124,7 +121,8 @@ fn legend(study: &Study) -> String {
                 words.input
             ),
         ),
-        ("", format!("wherever it moves or with probability γ if at random{mean}; {}", words.unit)),
+        ("", format!("wherever it moves or with probability γ if at random{mean};")),
+        ("", words.unit.to_owned()),
     ];
     lines.extend(COLUMNS.iter().map(|way| (way.name, way.about.to_owned())));
     lines.push(("gain", "of Best over the worst case".to_owned()));
