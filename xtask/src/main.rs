@@ -8,6 +8,7 @@
 mod demo;
 mod fixtures;
 mod help;
+mod measure;
 mod project;
 mod soundness;
 mod test;
@@ -19,8 +20,15 @@ use std::process::ExitCode;
 use verb::{Error, Verb};
 
 /// In the order of the help.
-const VERBS: &[Verb] =
-    &[demo::VERB, test::VERB, fixtures::VERB, soundness::VERB, tidy::VERB, help::VERB];
+const VERBS: &[Verb] = &[
+    demo::VERB,
+    test::VERB,
+    measure::VERB,
+    fixtures::VERB,
+    soundness::VERB,
+    tidy::VERB,
+    help::VERB,
+];
 
 fn main() -> ExitCode {
     let Err(error) = run() else { return ExitCode::SUCCESS };

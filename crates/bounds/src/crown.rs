@@ -1,19 +1,18 @@
 //! Backward linear bound propagation for one network (CROWN, DeepPoly).
 
+use core::fmt;
+
 use nncert_core::{Interval, Network, Region};
 
-use crate::chain::{Chain, OPEN, Pending, unstable};
+use crate::chain::{Chain, Pending, unstable};
 use crate::envelope::Envelope;
-use crate::intervals::Intervals;
 use crate::relaxations::Relaxations;
-use crate::relu::relu_interval;
-use crate::rows::Rows;
 use crate::stage::Gate;
 use crate::{BoundsError, Rounding};
 
 /// What [`crown`] returns.
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct NetworkBounds {
     /// The region that the bounds hold on.
@@ -22,6 +21,8 @@ pub struct NetworkBounds {
     pub outputs: Vec<Envelope>,
     /// The bounds of the values before each ReLU, in the order of the layers.
     pub pre_activations: Vec<Vec<Interval>>,
+    /// How many multiplications of matrix products the pass took.
+    pub products: u64,
 }
 
 impl NetworkBounds {
@@ -29,6 +30,16 @@ impl NetworkBounds {
     #[must_use]
     pub fn unstable(&self) -> usize {
         self.pre_activations.iter().flatten().filter(|x| unstable(**x)).count()
+    }
+}
+
+impl fmt::Display for NetworkBounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "bounds on {}, {} unstable ReLUs", self.region, self.unstable())?;
+        for (output, envelope) in self.outputs.iter().enumerate() {
+            write!(f, "\n  output {output}: {}", envelope.bounds)?;
+        }
+        Ok(())
     }
 }
 
@@ -90,30 +101,18 @@ pub fn crown_with(
         match chain.gate() {
             None => {
                 let outputs = outputs(&mut chain, &pending);
-                return Ok(NetworkBounds { region: region.clone(), outputs, pre_activations });
+                let (region, products) = (region.clone(), chain.products);
+                return Ok(NetworkBounds { region, outputs, pre_activations, products });
             }
             Some(Gate::Open) => chain.pass_open(&pending),
             Some(Gate::Relu) => {
-                let bounds = &pending.image.bounds;
-                let rows: Vec<usize> =
-                    (0..bounds.len()).filter(|&n| unstable(bounds.get(n))).collect();
-                refine(&mut chain, &mut pending, &rows);
-                chain.pass_relu(&pending, relaxations);
+                let unstable = pending.unstable();
+                chain.refine(&mut pending, &unstable);
+                chain.pass_relu(&pending, relaxations, pending.alive());
                 pre_activations.push(pending.image.bounds.iter().collect());
             }
         }
     }
-}
-
-/// Tightens the pending bounds of some neurons by back substitution.
-pub(crate) fn refine(chain: &mut Chain<'_>, pending: &mut Pending, neurons: &[usize]) -> Rows {
-    let rows = chain.rows(pending, neurons);
-    let bounds = rows.concretise(&chain.input, chain.outward);
-    for (&neuron, bound) in neurons.iter().zip(bounds) {
-        let tighter = pending.image.bounds.get(neuron).intersect(bound);
-        pending.image.bounds.set(neuron, tighter);
-    }
-    rows
 }
 
 fn outputs(chain: &mut Chain<'_>, pending: &Pending) -> Vec<Envelope> {
@@ -126,26 +125,4 @@ fn outputs(chain: &mut Chain<'_>, pending: &Pending) -> Vec<Envelope> {
         bounds: pending.image.bounds.get(output).intersect(bound),
     };
     bounds.into_iter().enumerate().map(envelope).collect()
-}
-
-impl Chain<'_> {
-    /// The gate of the next stage; `None` for the last, which is the output.
-    pub(crate) fn gate(&self) -> Option<Gate> {
-        let next = self.relaxed();
-        (next + 1 < self.stages.len()).then(|| self.stages[next].gate)
-    }
-
-    pub(crate) fn pass_open(&mut self, pending: &Pending) {
-        let values = pending.image.bounds.clone();
-        let live: Vec<usize> = (0..values.len()).collect();
-        self.relax(pending, &pending.gate(&live, |_| OPEN), live, values);
-    }
-
-    pub(crate) fn pass_relu(&mut self, pending: &Pending, relaxations: &Relaxations) {
-        let bounds = &pending.image.bounds;
-        let live: Vec<usize> = (0..bounds.len()).filter(|&n| bounds.upper[n] > 0.0).collect();
-        let lines = pending.gate(&live, |n| (relaxations.relu)(bounds.get(n)));
-        let values: Intervals = live.iter().map(|&n| relu_interval(bounds.get(n))).collect();
-        self.relax(pending, &lines, live, values);
-    }
 }

@@ -1,24 +1,25 @@
 //! Joint backward propagation of a network and its compressed copy.
 
+use core::fmt;
+
 use nalgebra::DMatrix;
 use nncert_core::product::{multiply_transposed, reshape};
-use nncert_core::{Affine, Interval, PairedNetworks, Region};
+use nncert_core::{Interval, PairedNetworks, Region};
 
-use crate::chain::{Chain, OPEN, Pending, unstable};
-use crate::crown::refine;
-use crate::dense::{Dense, Image, difference, image, padded_rows};
+use crate::chain::{Chain, Pending, Step, unstable};
+use crate::dense::{Bias, Image, Weights};
 use crate::envelope::Envelope;
 use crate::intervals::Intervals;
-use crate::kernel::{Before, GateFaces, GateLines, Toll, padded, through_difference_gate};
+use crate::kernel::{Before, GateFaces, Toll, padded, through_difference_gate};
 use crate::relaxations::Relaxations;
-use crate::relu::{Face, Faces, reconcile, relu_difference_interval, relu_interval};
-use crate::rows::{Rows, seed_coefficients};
+use crate::relu::{Face, Faces, reconcile, relu_difference_interval};
+use crate::rows::Rows;
 use crate::stage::Gate;
 use crate::{BoundsError, Rounding};
 
 /// What [`differential`] returns: bounds of `f`, `f'` and `f - f'`.
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct PairBounds {
     /// The region that the bounds hold on.
@@ -29,6 +30,8 @@ pub struct PairBounds {
     pub original: Vec<Interval>,
     /// The bounds of the outputs of `f'`.
     pub compressed: Vec<Interval>,
+    /// How many multiplications of matrix products the pass took.
+    pub products: u64,
 }
 
 impl PairBounds {
@@ -36,6 +39,16 @@ impl PairBounds {
     #[must_use]
     pub fn epsilon(&self) -> f64 {
         self.outputs.iter().map(|output| output.bounds.magnitude()).fold(0.0, f64::max)
+    }
+}
+
+impl fmt::Display for PairBounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "|f - f'| <= {} on {}", self.epsilon(), self.region)?;
+        for (output, envelope) in self.outputs.iter().enumerate() {
+            write!(f, "\n  output {output}: {}", envelope.bounds)?;
+        }
+        Ok(())
     }
 }
 
@@ -109,37 +122,35 @@ pub fn differential_with(
 }
 
 /// Both networks and the difference, as far as they have been relaxed.
+///
+/// The two chains keep the same neurons, those that are not dead in both networks,
+/// so that the weights of one serve the other.
 struct Joint<'a> {
     original: Chain<'a>,
     compressed: Chain<'a>,
     steps: Vec<JointStep>,
-    /// Neurons after the last relaxed stage that are not dead in both networks.
-    live: Vec<usize>,
-    /// The bounds there of `x̂`, and of `δ̂`.
-    values: Intervals,
+    /// The bounds of `δ̂` after the last relaxed stage, padded.
     differences: Intervals,
     /// Room for one product.
     scratch: DMatrix<f64>,
+    /// Multiplications in matrix products so far, beside those of the chains.
+    products: u64,
 }
 
 /// The affine layers of the next stage, before their gates are relaxed.
 struct JointPending {
     original: Pending,
     compressed: Pending,
-    /// `W'` over the live inputs, `W` likewise, and `W - W'`, `b - b'`.
-    compressed_weight: DMatrix<f64>,
-    original_weight: DMatrix<f64>,
-    difference: Dense,
+    /// `b - b'`.
+    bias: Bias,
     /// The bounds of `δ` so far.
     image: Image,
 }
 
-/// A relaxed stage of the pair, over live neurons only.
+/// What a relaxed stage of the pair has beside those of the two chains.
 struct JointStep {
-    original: DMatrix<f64>,
-    compressed: DMatrix<f64>,
+    /// `W - W'`.
     difference: DMatrix<f64>,
-    lines: GateLines,
     faces: GateFaces,
     toll: Toll,
 }
@@ -152,62 +163,60 @@ impl<'a> Joint<'a> {
     ) -> Result<Self, BoundsError> {
         let original = Chain::new(pair.original(), region, rounding)?;
         let compressed = Chain::new(pair.compressed(), region, rounding)?;
-        let values = original.input.clone();
         Ok(Self {
+            differences: Intervals::zeros(original.input.len()),
             original,
             compressed,
             steps: Vec::new(),
-            live: region.free().to_vec(),
-            differences: Intervals::zeros(values.len()),
             scratch: DMatrix::zeros(0, 0),
-            values,
+            products: 0,
         })
+    }
+
+    /// `W - W'` and `W'` of the next stage.
+    fn weights(&self) -> (Weights<'_>, Weights<'_>) {
+        let (f, g) = (&self.original.stage().affine.weight, &self.compressed.stage().affine.weight);
+        (Weights::Difference(f, g), Weights::Plain(g))
     }
 
     fn pending(&self) -> Result<JointPending, BoundsError> {
         let (original, compressed) = (self.original.pending()?, self.compressed.pending()?);
-        let stage = self.steps.len();
-        let (f, g) = (&self.original.stages[stage].affine, &self.compressed.stages[stage].affine);
-        let restricted = |affine: &Affine| Dense::restricted(affine, &self.live, self.values.len());
-        let delta = difference(f, g);
-        let first = self.steps.is_empty();
-        let delta =
-            if first { Dense::folded(&delta, self.original.region) } else { restricted(&delta) };
-        let (unit, outward) = (original.unit, self.original.outward);
-        let (full, copy) = (restricted(f), restricted(g));
+        let (difference, copy) = self.weights();
+        let stage = self.original.stage();
+        let mut bias = Bias::new(&stage.affine, Some(&self.compressed.stage().affine));
+        let values = &self.original.values;
+        let terms = [(difference, values), (copy, &self.differences)];
         // Before the first layer there is no difference yet.
-        let earlier = (!first).then_some((&copy, &self.differences));
-        let mut image = image(earlier, (&delta, &self.values), unit, outward)
-            .finite(self.original.stages[stage].layer)?;
+        let first = self.steps.is_empty();
+        if first {
+            bias = bias.fold(difference, self.original.region);
+        }
+        let terms = if first { &terms[..1] } else { &terms };
+        let (live, unit) = (&self.original.live, original.image.unit);
+        let mut image =
+            Image::new(&bias, live, terms, unit, self.original.outward).finite(stage.layer)?;
         for neuron in 0..image.bounds.len() {
             let (x, y) = (original.image.bounds.get(neuron), compressed.image.bounds.get(neuron));
             image.bounds.set(neuron, image.bounds.get(neuron).intersect(apart(x, y)));
         }
-        Ok(JointPending {
-            original,
-            compressed,
-            original_weight: full.weight,
-            compressed_weight: copy.weight,
-            difference: delta,
-            image,
-        })
-    }
-
-    /// What underflow costs a row that passes a pending layer.
-    fn underflow(&self, layer: &JointPending) -> f64 {
-        layer.image.underflow(&self.differences) + layer.original.image.underflow(&self.values)
+        image.underflow += original.image.underflow;
+        Ok(JointPending { original, compressed, bias, image })
     }
 
     /// Bounds the difference of `neurons` of a pending layer by affine functions of the input.
     fn rows(&mut self, layer: &JointPending, neurons: &[usize]) -> Rows {
-        let underflow = self.underflow(layer);
-        let unit = layer.original.unit;
-        let charge = |n: usize| layer.image.charge(unit, n) + underflow;
-        let difference = &layer.difference;
-        let mut rows = Rows::seed(&difference.weight, &difference.bias, neurons, charge);
-        let mut delta = seed_coefficients(&layer.compressed_weight, neurons);
-        for (index, step) in self.steps.iter().enumerate().rev() {
-            step.pull(&mut delta, &mut rows, &mut self.scratch, index == 0, self.original.outward);
+        let (live, width) = (&self.original.live, self.original.values.len());
+        let (difference, copy) = self.weights();
+        let coefficients = difference.seed(neurons, live, width);
+        let mut rows = Rows::seed(coefficients, &layer.bias, &layer.image, neurons);
+        let mut delta = copy.seed(neurons, live, width);
+        let chains = self.original.steps.iter().zip(&self.compressed.steps);
+        for (index, (step, (f, g))) in self.steps.iter().zip(chains).enumerate().rev() {
+            let pull = Pull { step, original: f, compressed: g, outward: self.original.outward };
+            let first = index == 0;
+            pull.run(&mut delta, &mut rows, &mut self.scratch, first);
+            let matrices = if first { 2 } else { 3 };
+            self.products += (matrices * f.weight.len() * rows.coefficients.ncols()) as u64;
         }
         rows
     }
@@ -215,8 +224,8 @@ impl<'a> Joint<'a> {
     /// Tightens the bounds of `x`, `x'` and `δ` of a pending layer.
     fn refine(&mut self, layer: &mut JointPending) {
         let mixed = layer.mixed();
-        let f = refine(&mut self.original, &mut layer.original, &mixed);
-        let g = refine(&mut self.compressed, &mut layer.compressed, &mixed);
+        let f = self.original.refine(&mut layer.original, &mixed);
+        let g = self.compressed.refine(&mut layer.compressed, &mixed);
         let apart = f.minus(&g, &self.original.input);
         layer.tighten(&mixed, &apart.concretise(&self.original.input, self.original.outward));
         let mixed = layer.mixed();
@@ -227,8 +236,8 @@ impl<'a> Joint<'a> {
     fn outputs(&mut self, mut layer: JointPending) -> PairBounds {
         let (region, outward) = (self.original.region, self.original.outward);
         let all: Vec<usize> = (0..layer.image.bounds.len()).collect();
-        let f = refine(&mut self.original, &mut layer.original, &all);
-        let g = refine(&mut self.compressed, &mut layer.compressed, &all);
+        let f = self.original.refine(&mut layer.original, &all);
+        let g = self.compressed.refine(&mut layer.compressed, &all);
         let joint = self.rows(&layer, &all);
         let input = &self.original.input;
         let apart = f.minus(&g, input);
@@ -251,66 +260,50 @@ impl<'a> Joint<'a> {
             outputs: outputs.collect(),
             original: layer.original.image.bounds.iter().collect(),
             compressed: layer.compressed.image.bounds.iter().collect(),
+            products: self.products + self.original.products + self.compressed.products,
         }
     }
 
     fn pass_relu(&mut self, layer: &JointPending, relaxations: &Relaxations) {
-        let live: Vec<usize> = (0..layer.image.bounds.len())
-            .filter(|&neuron| {
-                let (x, y, _) = layer.at(neuron);
-                x.upper > 0.0 || y.upper > 0.0
-            })
-            .collect();
-        let lines = layer.original.gate(&live, |n| (relaxations.relu)(layer.at(n).0));
+        let alive = |neuron: &usize| {
+            let (x, y, _) = layer.at(*neuron);
+            x.upper > 0.0 || y.upper > 0.0
+        };
+        let live: Vec<usize> = (0..layer.image.bounds.len()).filter(alive).collect();
         let faces = layer.gate(&live, |n| {
             let (x, y, d) = layer.at(n);
             (relaxations.relu_difference)(x, y, d)
         });
-        let values = live.iter().map(|&n| relu_interval(layer.at(n).0)).collect();
-        let differences = live
-            .iter()
-            .map(|&neuron| {
-                let (x, y, d) = layer.at(neuron);
-                relu_difference_interval(x, y, d)
-            })
-            .collect();
-        self.relax(layer, (faces, lines), live, values, differences);
-        self.original.pass_relu(&layer.original, relaxations);
-        self.compressed.pass_relu(&layer.compressed, relaxations);
+        let difference = |&neuron: &usize| {
+            let (x, y, d) = layer.at(neuron);
+            relu_difference_interval(x, y, d)
+        };
+        self.pass(layer, faces, &live, live.iter().map(difference).collect());
+        self.original.pass_relu(&layer.original, relaxations, live.clone());
+        self.compressed.pass_relu(&layer.compressed, relaxations, live);
     }
 
     fn pass_open(&mut self, layer: &JointPending) {
         let live: Vec<usize> = (0..layer.image.bounds.len()).collect();
         let open = Face { delta: 1.0, ..Face::default() };
         let faces = layer.gate(&live, |_| Faces { lower: open, upper: open });
-        let lines = layer.original.gate(&live, |_| OPEN);
-        let values = layer.original.image.bounds.clone();
-        let differences = layer.image.bounds.clone();
-        self.relax(layer, (faces, lines), live, values, differences);
+        self.pass(layer, faces, &live, layer.image.bounds.clone());
         self.original.pass_open(&layer.original);
         self.compressed.pass_open(&layer.compressed);
     }
 
-    fn relax(
+    fn pass(
         &mut self,
-        layer: &JointPending,
-        (faces, lines): (GateFaces, GateLines),
-        live: Vec<usize>,
-        values: Intervals,
+        JointPending { image, .. }: &JointPending,
+        faces: GateFaces,
+        live: &[usize],
         differences: Intervals,
     ) {
-        let width = padded(live.len());
-        self.steps.push(JointStep {
-            original: padded_rows(&layer.original_weight, &live),
-            compressed: padded_rows(&layer.compressed_weight, &live),
-            difference: padded_rows(&layer.difference.weight, &live),
-            lines,
-            faces,
-            toll: Toll { unit: layer.original.unit, underflow: self.underflow(layer) },
-        });
-        self.live = live;
-        self.values = values.padded(width);
-        self.differences = differences.padded(width);
+        let (inputs, width) = (&self.original.live, self.original.values.len());
+        let difference = self.weights().0.compact(live, inputs, width);
+        let toll = Toll { unit: image.unit, underflow: image.underflow };
+        self.steps.push(JointStep { difference, faces, toll });
+        self.differences = differences.padded(padded(live.len()));
     }
 }
 
@@ -318,8 +311,7 @@ impl JointPending {
     /// A difference gate over the neurons `live`.
     fn gate(&self, live: &[usize], faces: impl Fn(usize) -> Faces) -> GateFaces {
         let neuron = |&n: &usize| {
-            let charge = self.image.charge(self.original.unit, n);
-            (faces(n), Before { bias: self.difference.bias[n], charge })
+            (faces(n), Before { bias: self.bias.value[n], charge: self.image.charge(n) })
         };
         GateFaces::new(&live.iter().map(neuron).collect::<Vec<_>>())
     }
@@ -353,31 +345,38 @@ impl JointPending {
     }
 }
 
-impl JointStep {
+/// A relaxed stage of the pair, put together.
+struct Pull<'a> {
+    step: &'a JointStep,
+    original: &'a Step,
+    compressed: &'a Step,
+    outward: bool,
+}
+
+impl Pull<'_> {
     /// Substitutes the stage backward. `rows` hold the coefficients on `x̂` and the
     /// constants, `delta` those on `δ̂`, which is nothing before the first layer.
-    fn pull(
+    fn run(
         &self,
         delta: &mut DMatrix<f64>,
         rows: &mut Rows,
         scratch: &mut DMatrix<f64>,
         first: bool,
-        outward: bool,
     ) {
         let Rows { coefficients: x, constants } = rows;
-        let gate = (&self.faces, &self.lines);
-        if outward {
-            through_difference_gate::<true>((delta, x), constants, gate, self.toll);
+        let (gate, toll) = ((&self.step.faces, &self.original.gate), self.step.toll);
+        if self.outward {
+            through_difference_gate::<true>((delta, x), constants, gate, toll);
         } else {
-            through_difference_gate::<false>((delta, x), constants, gate, self.toll);
+            through_difference_gate::<false>((delta, x), constants, gate, toll);
         }
-        reshape(scratch, self.original.ncols(), x.ncols());
-        multiply_transposed(scratch, false, &self.original, x);
-        multiply_transposed(scratch, true, &self.difference, delta);
+        reshape(scratch, self.original.weight.ncols(), x.ncols());
+        multiply_transposed(scratch, false, &self.original.weight, x);
+        multiply_transposed(scratch, true, &self.step.difference, delta);
         core::mem::swap(x, scratch);
         if !first {
-            reshape(scratch, self.compressed.ncols(), delta.ncols());
-            multiply_transposed(scratch, false, &self.compressed, delta);
+            reshape(scratch, self.compressed.weight.ncols(), delta.ncols());
+            multiply_transposed(scratch, false, &self.compressed.weight, delta);
             core::mem::swap(delta, scratch);
         }
     }

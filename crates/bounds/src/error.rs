@@ -1,6 +1,6 @@
 //! Why a pass gives no bounds.
 
-use nncert_core::LayerKind;
+use nncert_core::{LayerKind, Region};
 
 /// Why a pass gives no bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,4 +30,12 @@ pub enum BoundsError {
         /// The output neuron.
         neuron: usize,
     },
+}
+
+impl BoundsError {
+    /// Fails unless `region` has as many coordinates as a network has inputs.
+    pub(crate) fn check_region(inputs: usize, region: &Region) -> Result<(), Self> {
+        let found = region.dimension();
+        if found == inputs { Ok(()) } else { Err(Self::Region { expected: inputs, found }) }
+    }
 }

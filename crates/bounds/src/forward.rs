@@ -6,7 +6,7 @@ use nncert_core::product::multiply;
 use nncert_core::{Interval, PairedNetworks, Region};
 
 use crate::BoundsError;
-use crate::dense::{Dense, difference, unit};
+use crate::dense::{Bias, Weights, unit};
 use crate::differential::PairBounds;
 use crate::envelope::{AffineForm, Envelope};
 use crate::intervals::Intervals;
@@ -60,32 +60,44 @@ use crate::stage::{Gate, stages};
 /// unsound as soon as one weight is negative, hence the split by sign. The lines
 /// in `δ` are those of NeuroDiff (Paulsen et al., 2020).
 pub fn forward(pair: &PairedNetworks, region: &Region) -> Result<PairBounds, BoundsError> {
-    if region.dimension() != pair.inputs() {
-        let (expected, found) = (pair.inputs(), region.dimension());
-        return Err(BoundsError::Region { expected, found });
-    }
+    BoundsError::check_region(pair.inputs(), region)?;
     let (original, compressed) = (stages(pair.original())?, stages(pair.compressed())?);
     let input = Intervals::of_free(region);
     let mut x = Forms::identity(&input);
     let mut delta: Option<Forms> = None;
     let last = original.len() - 1;
+    let mut products = 0;
     for (index, (f, g)) in original.iter().zip(&compressed).enumerate() {
         let (layer, unit) = (f.layer, unit(&f.affine, original.len()));
-        let change = difference(&f.affine, &g.affine);
-        let [full, copy, change] = match delta {
-            // The first layer: the fixed inputs fold into the biases.
-            None => [&f.affine, &g.affine, &change].map(|affine| Dense::folded(affine, region)),
-            Some(_) => [&f.affine, &g.affine, &change].map(Dense::all),
+        let change = Weights::Difference(&f.affine.weight, &g.affine.weight);
+        let (full, copy) = (Weights::Plain(&f.affine.weight), Weights::Plain(&g.affine.weight));
+        let mut bias = [Bias::new(&f.affine, None), Bias::new(&f.affine, Some(&g.affine))];
+        // In the first layer the fixed inputs fold into the biases.
+        let live: Vec<usize> = if index == 0 {
+            let [full_bias, change_bias] = bias;
+            bias = [full_bias.fold(full, region), change_bias.fold(change, region)];
+            region.free().to_vec()
+        } else {
+            (0..f.affine.inputs()).collect()
         };
-        let mut next = Forms::zeros(change.bias.len(), input.len());
-        next.add_layer(&change.weight, &x);
+        let (rows, columns) = (f.affine.outputs(), input.len());
+        let all: Vec<usize> = (0..rows).collect();
+        let over = |weights: Weights<'_>| {
+            let padded = weights.compact(&all, &live, live.len());
+            padded.rows(0, rows).into_owned()
+        };
+        // Four products for each of the two or three matrices.
+        let matrices = if delta.is_some() { 3 } else { 2 };
+        products += (4 * matrices * rows * live.len() * columns) as u64;
+        let mut next = Forms::zeros(rows, columns);
+        next.add_layer(&over(change), &x);
         if let Some(delta) = &delta {
-            next.add_layer(&copy.weight, delta);
+            next.add_layer(&over(copy), delta);
         }
-        next.finish(&change, unit);
-        let mut next_x = Forms::zeros(full.bias.len(), input.len());
-        next_x.add_layer(&full.weight, &x);
-        next_x.finish(&full, unit);
+        next.finish(&bias[1], live.len(), unit);
+        let mut next_x = Forms::zeros(rows, columns);
+        next_x.add_layer(&over(full), &x);
+        next_x.finish(&bias[0], live.len(), unit);
         let x_bounds = next_x.concretise(&input, layer)?;
         let delta_bounds = next.concretise(&input, layer)?;
         let compressed_bounds: Vec<Interval> = x_bounds
@@ -110,6 +122,7 @@ pub fn forward(pair: &PairedNetworks, region: &Region) -> Result<PairBounds, Bou
                         .collect(),
                     original: x_bounds,
                     compressed: compressed_bounds,
+                    products,
                 });
             }
             Gate::Open => {}
@@ -198,14 +211,14 @@ impl Forms {
         }
     }
 
-    /// Adds the bias and charges what rounding may have taken.
-    fn finish(&mut self, dense: &Dense, unit: f64) {
-        for (row, bias) in dense.bias.iter().enumerate() {
-            let reach = self.reach[row] + dense.bias_reach[row];
-            let terms = (dense.weight.ncols() + self.lower.ncols() + 1) as f64;
+    /// Adds the bias and charges what rounding may have taken in a layer of so many inputs.
+    fn finish(&mut self, bias: &Bias, inputs: usize, unit: f64) {
+        let terms = (inputs + self.lower.ncols() + 1) as f64;
+        for (row, (value, size)) in bias.value.iter().zip(&bias.reach).enumerate() {
+            let reach = self.reach[row] + size;
             let charge = 4.0 * unit * reach + f64::MIN_POSITIVE + UNDERFLOW * terms * (1.0 + reach);
-            self.lower_constant[row] = charged_down(self.lower_constant[row] + bias, charge);
-            self.upper_constant[row] = charged_up(self.upper_constant[row] + bias, charge);
+            self.lower_constant[row] = charged_down(self.lower_constant[row] + value, charge);
+            self.upper_constant[row] = charged_up(self.upper_constant[row] + value, charge);
         }
     }
 

@@ -2,11 +2,11 @@
 
 use nncert_core::{Interval, Network, Region};
 
-use crate::chain::{Chain, OPEN};
+use crate::BoundsError;
+use crate::chain::Pending;
 use crate::intervals::Intervals;
 use crate::relu::relu_interval;
-use crate::stage::Gate;
-use crate::{BoundsError, Rounding};
+use crate::stage::{Gate, stages};
 
 /// Bounds each output by interval arithmetic, layer by layer.
 ///
@@ -39,20 +39,18 @@ use crate::{BoundsError, Rounding};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn interval(network: &Network, region: &Region) -> Result<Vec<Interval>, BoundsError> {
-    let mut chain = Chain::new(network, region, Rounding::Outward)?;
-    loop {
-        let pending = chain.pending()?;
-        let gate = chain.gate();
-        let Some(gate) = gate else {
-            return Ok(pending.image.bounds.iter().collect());
+    BoundsError::check_region(network.inputs(), region)?;
+    let stages = stages(network)?;
+    let (mut live, mut values) = (region.free().to_vec(), Intervals::of_free(region));
+    for (index, stage) in stages.iter().enumerate() {
+        let fold = (index == 0).then_some(region);
+        let Pending { image, .. } =
+            Pending::new(stage, fold, (&live, &values), stages.len(), true)?;
+        values = match stage.gate {
+            Gate::Relu => image.bounds.iter().map(relu_interval).collect(),
+            Gate::Open => image.bounds,
         };
-        let bounds = &pending.image.bounds;
-        let values: Intervals = match gate {
-            Gate::Relu => bounds.iter().map(relu_interval).collect(),
-            Gate::Open => bounds.clone(),
-        };
-        let live: Vec<usize> = (0..values.len()).collect();
-        let lines = pending.gate(&live, |_| OPEN);
-        chain.relax(&pending, &lines, live, values);
+        live = (0..values.len()).collect();
     }
+    Ok(values.iter().collect())
 }

@@ -6,6 +6,7 @@
 use nalgebra::DMatrix;
 use pulp::{Arch, NullaryFnOnce, Simd, WithSimd};
 
+use crate::dense::{Bias, Weights};
 use crate::intervals::Intervals;
 use crate::relu::{Faces, Lines};
 
@@ -31,55 +32,73 @@ pub(crate) struct Sums {
 }
 
 impl Sums {
-    pub(crate) fn new(bias: &[f64], bias_reach: &[f64]) -> Self {
-        let spread = vec![0.0; bias.len()];
-        Self { middle: bias.to_vec(), spread, reach: bias_reach.to_vec() }
+    pub(crate) fn new(bias: &Bias) -> Self {
+        let spread = vec![0.0; bias.value.len()];
+        Self { middle: bias.value.clone(), spread, reach: bias.reach.clone() }
     }
 
-    /// Adds `W x` for `x` in a box; without `OUTWARD`, leaves the reach alone.
-    pub(crate) fn add<const OUTWARD: bool>(&mut self, weight: &DMatrix<f64>, input: &Intervals) {
-        Arch::new().dispatch(AddLayer::<OUTWARD> { weight, input, sums: self });
-    }
-}
-
-struct AddLayer<'a, const OUTWARD: bool> {
-    weight: &'a DMatrix<f64>,
-    input: &'a Intervals,
-    sums: &'a mut Sums,
-}
-
-impl<const OUTWARD: bool> NullaryFnOnce for AddLayer<'_, OUTWARD> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        let columns = self.weight.as_slice().chunks_exact(self.weight.nrows());
-        let Sums { middle, spread, reach } = self.sums;
-        for (column, interval) in columns.zip(self.input.iter()) {
+    /// Adds `W x` for the inputs `live` of `W` in a box; unless `outward`, leaves the
+    /// reach alone.
+    pub(crate) fn add(
+        &mut self,
+        weights: Weights<'_>,
+        live: &[usize],
+        input: &Intervals,
+        outward: bool,
+    ) {
+        for (&column, interval) in live.iter().zip(input.iter()) {
             let centre = interval.lower + (interval.upper - interval.lower) / 2.0;
             let radius = (interval.upper - centre).max(centre - interval.lower).next_up();
             let around = [centre, radius, interval.magnitude()];
-            add_column::<OUTWARD>(column, around, middle, spread, reach);
+            let (column, copy) = weights.column(column);
+            let sums = &mut *self;
+            if outward {
+                Arch::new().dispatch(AddColumn::<true> { column, copy, around, sums });
+            } else {
+                Arch::new().dispatch(AddColumn::<false> { column, copy, around, sums });
+            }
         }
     }
 }
 
-#[inline(always)]
-fn add_column<const OUTWARD: bool>(
-    weights: &[f64],
-    [centre, radius, magnitude]: [f64; 3],
-    middle: &mut [f64],
-    spread: &mut [f64],
-    reach: &mut [f64],
-) {
-    let n = weights.len();
-    let (middle, spread, reach) = (&mut middle[..n], &mut spread[..n], &mut reach[..n]);
-    for row in 0..n {
-        let size = weights[row].abs();
-        middle[row] += weights[row] * centre;
-        spread[row] += size * radius;
-        if OUTWARD {
-            reach[row] += size * magnitude;
+struct AddColumn<'a, const OUTWARD: bool> {
+    column: &'a [f64],
+    copy: Option<&'a [f64]>,
+    around: [f64; 3],
+    sums: &'a mut Sums,
+}
+
+impl<const OUTWARD: bool> NullaryFnOnce for AddColumn<'_, OUTWARD> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { column, copy, around, sums } = self;
+        match copy {
+            None => sums.add_column::<OUTWARD>(column.iter().copied(), around),
+            Some(copy) => {
+                let difference = column.iter().zip(copy).map(|(a, b)| a - b);
+                sums.add_column::<OUTWARD>(difference, around);
+            }
+        }
+    }
+}
+
+impl Sums {
+    #[inline(always)]
+    fn add_column<const OUTWARD: bool>(
+        &mut self,
+        column: impl Iterator<Item = f64>,
+        [centre, radius, magnitude]: [f64; 3],
+    ) {
+        let sums = self.middle.iter_mut().zip(&mut self.spread).zip(&mut self.reach);
+        for (weight, ((middle, spread), reach)) in column.zip(sums) {
+            let size = weight.abs();
+            *middle += weight * centre;
+            *spread += size * radius;
+            if OUTWARD {
+                *reach += size * magnitude;
+            }
         }
     }
 }

@@ -1,5 +1,102 @@
-//! Sound bounds of neural networks and of the difference between a network and
+//! Sound bounds of neural networks, and of the difference between a network and
 //! its compressed copy.
+//!
+//! Each pass takes a [`Network`](nncert_core::Network) or a
+//! [`PairedNetworks`](nncert_core::PairedNetworks) and a
+//! [`Region`](nncert_core::Region), and returns bounds that hold for every input of
+//! the region, in exact real arithmetic, although they are computed in `f64`.
+//!
+//! # Which pass
+//!
+//! **[`interval`]** (IBP) pushes intervals forward. Two matrix-vector products a
+//! layer: use it when you have millions of regions and can live with bounds that
+//! grow by a factor a layer. It fails where neurons depend on each other, which is
+//! to say in every network of some depth.
+//!
+//! **[`crown`]** substitutes backward from the output and keeps every dependency
+//! on the input, giving up tightness only at ReLUs that may be on either side of
+//! their kink. It returns affine functions of the input, not only numbers. A
+//! matrix product with the weights for every layer and every layer after it, over
+//! unstable neurons only. Use it for one network.
+//!
+//! **[`differential`]** does the same for a pair. The difference of two networks
+//! that are almost equal is small although each moves a lot; two separate passes
+//! cannot see that, and differ by the width of both. The joint pass can, because
+//! its state is the difference itself. Costs a few times [`crown`] on one network,
+//! and takes over what two separate passes find where they do better. Use it for
+//! every question about a compressed copy. Where the copy is very coarse and the
+//! region large, all passes end up loose: cut the region.
+//!
+//! **[`forward`]** is SimCert's propagation, affine functions pushed forward. It is
+//! here to be compared with, as the paper's baseline.
+//!
+//! # An envelope
+//!
+//! What comes out of a pass is an [`Envelope`] for each output: two
+//! [`AffineForm`]s below and above, and the [`Interval`](nncert_core::Interval)
+//! between them over the region. The forms are what an analysis of your own builds
+//! on: they say *how* the bound depends on the input, so they can be maximised over
+//! another set, integrated, split or sampled.
+//!
+//! ```
+//! # use nalgebra::{dmatrix, dvector};
+//! # use nncert_core::{Affine, Domain, Network, PairedNetworks, Region};
+//! # let network = |w: f64| Network::relu_mlp(vec![
+//! #     Affine::new(dmatrix![w, 0.5; -1.0, 1.0], dvector![0.0, 0.5]),
+//! #     Affine::new(dmatrix![1.0, 1.0], dvector![0.0]),
+//! # ]);
+//! let pair = PairedNetworks::new(&network(1.0)?, &network(1.125)?)?;
+//! let region = Region::linf_ball(&[1.0, 0.0], 0.25, &Domain::Everything)?;
+//! let bounds = nncert_bounds::differential(&pair, &region)?;
+//!
+//! let envelope = &bounds.outputs[0];
+//! let x = [1.125, -0.25];
+//! let difference = pair.original().evaluate(&x)? - pair.compressed().evaluate(&x)?;
+//! assert!(envelope.lower.at(&x).lower <= difference[0]);
+//! assert!(difference[0] <= envelope.upper.at(&x).upper);
+//! assert!(envelope.bounds.contains(difference[0]));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Soundness
+//!
+//! Products are computed in round-to-nearest by an ordinary kernel. What rounding
+//! can have taken is charged afterwards: if `Ã` is the computed product of
+//! coefficients `A` with weights `W`, then `|Ã - A W| ≤ γ_n |A| |W|`, so that on a
+//! layer whose inputs are known to be at most `X` in absolute value a row is wrong
+//! by at most `γ_n |A| (|W| X)`. The vector `|W| X` is computed once a layer; each
+//! row then pays one dot product and goes on as if `Ã` were exact. Fixed inputs,
+//! folded biases, `W - W'`, intercepts and the final evaluation on the region are
+//! charged in the same way, and underflow by a constant. A row that overflows says
+//! nothing (its bound is infinite), and bounds that are infinite to begin with are
+//! [`BoundsError::Overflow`].
+//!
+//! The suite in `tests/soundness.rs` samples points in random regions of random
+//! pairs and decides each in exact arithmetic, with no slack; it also checks that
+//! it rejects relaxations that are wrong.
+//!
+//! # Relaxations
+//!
+//! [`relu_lines`] and [`relu_difference_faces`] are the sound default of every
+//! pass. [`crown_with`] and [`differential_with`] take other [`Relaxations`], to try
+//! one: a pass is as sound as they are.
+//!
+//! # Reproducibility
+//!
+//! A pass gives the same bits every time on one machine. On another machine the
+//! matrix product may sum in another order, and the last bits differ; the bounds
+//! are sound on both.
+//!
+//! # References
+//!
+//! - H. Zhang et al., *Efficient Neural Network Robustness Certification with
+//!   General Activation Functions* (CROWN), NeurIPS 2018.
+//! - G. Singh et al., *An Abstract Domain for Certifying Neural Networks*
+//!   (DeepPoly), POPL 2019.
+//! - B. Paulsen et al., *NeuroDiff: Scalable Differential Verification of Neural
+//!   Networks using Fine-Grained Approximation*, ASE 2020.
+//! - J. Li, F. Song, G. Li, *SimCert: Probabilistic Certification for Behavioral
+//!   Similarity in Deep Neural Network Compression*.
 
 mod chain;
 mod crown;

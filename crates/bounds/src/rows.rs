@@ -3,6 +3,7 @@
 use nalgebra::DMatrix;
 use nncert_core::{Interval, Region};
 
+use crate::dense::{Bias, Image};
 use crate::envelope::AffineForm;
 use crate::intervals::Intervals;
 use crate::kernel::{self, Charged};
@@ -25,22 +26,23 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    /// The rows `neurons` of a layer and their negations, as functions of its inputs.
+    /// Rows on the inputs of a layer that bound some of its outputs.
     ///
-    /// `charge` is what the layer's own bias may be wrong by, per neuron.
+    /// `coefficients` come from [`Weights::seed`](crate::dense::Weights::seed).
     pub(crate) fn seed(
-        weight: &DMatrix<f64>,
-        bias: &[f64],
+        coefficients: DMatrix<f64>,
+        bias: &Bias,
+        image: &Image,
         neurons: &[usize],
-        charge: impl Fn(usize) -> f64,
     ) -> Self {
-        let coefficients = seed_coefficients(weight, neurons);
-        let constant = |sign: f64| {
-            let charge = &charge;
-            neurons.iter().map(move |&n| Charged { value: sign * bias[n], charge: charge(n) })
+        let signed = |sign: f64| {
+            // The bias may itself be rounded: charge as for a coefficient of 1.
+            let charge = |n: usize| image.charge(n) + image.underflow;
+            let constant =
+                move |&n: &usize| Charged { value: sign * bias.value[n], charge: charge(n) };
+            neurons.iter().map(constant)
         };
-        let constants = constant(1.0).chain(constant(-1.0)).collect();
-        Self { coefficients, constants }
+        Self { coefficients, constants: signed(1.0).chain(signed(-1.0)).collect() }
     }
 
     /// The number of neurons, half the number of rows.
@@ -112,18 +114,4 @@ impl Rows {
         let constant = if outward { charged_down(value, charge) } else { value };
         AffineForm { coefficients, constant }
     }
-}
-
-/// The coefficients of a seed: rows of a weight, and their negations, one a column.
-pub(crate) fn seed_coefficients(weight: &DMatrix<f64>, neurons: &[usize]) -> DMatrix<f64> {
-    let (inputs, m) = (weight.ncols(), neurons.len());
-    let mut coefficients = DMatrix::zeros(inputs, 2 * m);
-    for input in 0..inputs {
-        let column = weight.column(input);
-        for (row, &neuron) in neurons.iter().enumerate() {
-            coefficients[(input, row)] = column[neuron];
-            coefficients[(input, m + row)] = -column[neuron];
-        }
-    }
-    coefficients
 }

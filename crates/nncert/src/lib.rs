@@ -115,7 +115,8 @@
 //! # Features
 //!
 //! - `exact`: exact evaluation, [`core::exact`](nncert_core).
-//! - `serde`: results and regions can be stored.
+//! - `serde`: results and regions can be stored. With `serde_json` turn on its
+//!   `float_roundtrip`: without it numbers come back an ulp off, on either side.
 //! - `proptest`: strategies for networks, pairs and regions, to test what you build on top.
 //!
 //! # Guarantees
@@ -154,3 +155,8 @@ pub mod prelude {
         certified_radius, probability_interval, worst_case_radius,
     };
 }
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;

@@ -11,7 +11,7 @@ use crate::{Method, Outputs, SimilarityError};
 
 /// Bounds of the probability that two networks agree to `ε` on a region.
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct ProbabilityInterval {
     /// `γ_min`: the probability is at least this.

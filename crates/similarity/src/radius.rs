@@ -49,7 +49,7 @@ impl RadiusSearch {
 
 /// A radius at which a certificate holds.
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct CertifiedRadius {
     /// The largest radius that was itself certified.
@@ -64,7 +64,7 @@ pub struct CertifiedRadius {
 
 /// What a search for a radius comes to.
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum RadiusVerdict {
     /// A ball was certified.
