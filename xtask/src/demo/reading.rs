@@ -38,7 +38,7 @@ fn row_in_words(study: &Study, subject: &Subject, row: &Row) -> String {
     let gamma = percent_of_gamma();
     let likely = if best >= 1.01 * worst {
         format!(
-            "If instead every {input} moves at random by up to {}, it holds with probability at least {gamma}: \
+            "If instead every {input} moves uniformly at random by up to {}, it holds with probability at least {gamma}: \
              {} farther, for one chance in {}.",
             short(best),
             gain(best, worst),
