@@ -132,7 +132,8 @@ fn legend(study: &Study) -> String {
     lines.push(("gain", "of Best over the worst case".to_owned()));
     let mut text: String =
         lines.iter().map(|(name, meaning)| format!("  {name:18}{meaning}\n")).collect();
-    text += "  Radii and lower ends are rounded down, ε and upper ends up: what is printed is proven.\n";
+    text +=
+        "  Radii and lower ends are rounded down, ε and upper ends up, so that they stay proven.\n";
     text
 }
 
