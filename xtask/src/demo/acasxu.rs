@@ -68,7 +68,7 @@ pub(super) fn study(folder: &Path) -> Result<Study, Error> {
             input: "input",
             scores_are: format!("score {} is", property.output),
             region: format!("the box of property {PROPERTY}"),
-            unit: "in shares of each input's range",
+            unit: "in shares of the range of each input",
             places: None,
             pictured: format!("mean of {count} networks, each with its own ε"),
         },
@@ -173,12 +173,12 @@ mod tests {
     fn properties_are_found_by_number() {
         let text = format!(
             "# raw units\n{HEADER}\n1,4,9,9,9,9,9,9,9,9,9,9,1_1\n\
-             3,0,1500,-0.06,3.1,980,960,1800,0.06,3.14,1200,1200,all except 1_7,1_8\n"
+             3,0,1500,-0.06,3.1,980,960,1800,0.06,3.125,1200,1200,all except 1_7,1_8\n"
         );
         let property = parse(&text).unwrap();
         assert_eq!(property.output, 0);
         assert_eq!(property.lower, [1500.0, -0.06, 3.1, 980.0, 960.0]);
-        assert_eq!(property.upper, [1800.0, 0.06, 3.14, 1200.0, 1200.0]);
+        assert_eq!(property.upper, [1800.0, 0.06, 3.125, 1200.0, 1200.0]);
         assert_eq!(property.except, ["1_7", "1_8"]);
     }
 

@@ -44,7 +44,8 @@ pub(super) fn caption(study: &Study, pictured: &[Row]) -> Caption {
         "{}. All curves but SimCert's rest on nncert's differential bounds.",
         study.heading
     );
+    let x_axis = format!("confidence γ, when each {} moves uniformly at random", words.input);
     let y_axis = format!("certified radius ({})", words.unit);
     let arrow = gains.then(|| format!("+{}", gain(best, worst)));
-    Caption { title, lines, y_axis, footer, arrow }
+    Caption { title, lines, x_axis, y_axis, footer, arrow }
 }

@@ -43,7 +43,7 @@ pub(super) fn study(
     Ok(Study {
         name: "demo",
         heading: format!(
-            "{file}: {original}, {} of {} test images right; around {count} of them, from {first} on",
+            "{file}: {original}, {} of {} test images right; around {count} of them, from number {first} on",
             right.right, right.of
         ),
         original: file.into_owned(),
@@ -54,7 +54,7 @@ pub(super) fn study(
             counted: format!("the {} test images that the copy gets right", right.of),
             input: "pixel",
             scores_are: format!("all {} scores are", original.outputs()),
-            region: format!("the region (every pixel moves by up to {radius}, within [0, 1])"),
+            region: format!("the box of inputs within {radius} of the image in each pixel"),
             unit: "pixels run from 0 to 1",
             places: Some(format!("{count} images")),
             pictured: format!("the int8 copy, mean of {count} images"),

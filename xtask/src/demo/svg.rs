@@ -17,6 +17,7 @@ pub(super) struct Caption {
     pub(super) title: String,
     /// What is shown, in a line or two.
     pub(super) lines: Vec<String>,
+    pub(super) x_axis: String,
     pub(super) y_axis: String,
     pub(super) footer: String,
     /// What stands at the arrow from the worst case to the best tail.
@@ -139,7 +140,7 @@ fn head(caption: &Caption) -> String {
         let y = 72.0 + 20.0 * index as f64;
         text(&mut svg, (32.0, y), "start", "font-size=\"14.5\"", SOFT, line);
     }
-    text(&mut svg, (32.0, HEIGHT - 16.0), "start", "font-size=\"11.5\"", SOFT, &caption.footer);
+    text(&mut svg, (32.0, HEIGHT - 16.0), "start", "font-size=\"11\"", SOFT, &caption.footer);
     svg
 }
 
@@ -166,8 +167,7 @@ fn axes(svg: &mut String, scale: &Scale, caption: &Caption) {
     }
     line(svg, (LEFT, BOTTOM), (RIGHT, BOTTOM), "stroke=\"#9aa0a6\"");
     let middle = f64::midpoint(LEFT, RIGHT);
-    let title = "confidence γ: the probability of agreement, at least";
-    text(svg, (middle, BOTTOM + 48.0), "middle", "font-size=\"14\"", INK, title);
+    text(svg, (middle, BOTTOM + 48.0), "middle", "font-size=\"14\"", INK, &caption.x_axis);
     let middle = f64::midpoint(TOP, BOTTOM);
     let turned = format!("font-size=\"14\" transform=\"rotate(-90 28 {middle})\"");
     text(svg, (28.0, middle), "middle", &turned, INK, &caption.y_axis);
@@ -301,6 +301,7 @@ mod tests {
         let caption = Caption {
             title: "A < B & \"C\"".to_owned(),
             lines: vec!["what is shown".to_owned()],
+            x_axis: "confidence".to_owned(),
             y_axis: "radius".to_owned(),
             footer: "nncert".to_owned(),
             arrow: Some("+1 %".to_owned()),

@@ -59,8 +59,8 @@ fn differences(study: &Study, rows: &[(&Subject, &Row)]) -> String {
 
 fn radii(study: &Study, rows: &[(&Subject, &Row)]) -> String {
     let line = |name: &str, epsilon: &str, radii: &[String], gain: &str, time: &str| {
-        let radii: String = radii.iter().map(|radius| format!("{radius:>12}")).collect();
-        format!("{name:20}{epsilon:>6}{radii}{gain:>6}{time:>8}\n")
+        let radii: String = radii.iter().map(|radius| format!("{radius:>11}")).collect();
+        format!("{name:19}{epsilon:>8}{radii}{gain:>8}{time:>9}\n")
     };
     let names: Vec<String> = COLUMNS.iter().map(|way| way.name.to_owned()).collect();
     let head =
@@ -103,14 +103,11 @@ fn legend(study: &Study) -> String {
         words.places.as_ref().map_or(String::new(), |places| format!(" ({what} of {places})"))
     };
     let scores_are = &words.scores_are;
-    let largest = of("the largest");
+    let largest = of("largest");
     let mean = of("mean");
     let mut lines = vec![
         (words.agreement, format!("the share of {}", words.counted)),
-        (
-            "worst case ε",
-            format!("{scores_are} proven to be this close to the original's{largest},"),
-        ),
+        ("worst case ε", format!("{scores_are} this close to the original's, proven{largest},")),
         ("", format!("everywhere on {}", words.region)),
         (
             "probability",
@@ -124,13 +121,19 @@ fn legend(study: &Study) -> String {
                 words.input
             ),
         ),
-        ("", format!("wherever it moves or with probability γ if at random{mean}; {}", words.unit)),
+        (
+            "",
+            "wherever it moves, or with probability γ if each moves uniformly at random;"
+                .to_owned(),
+        ),
+        ("", format!("{}{mean}", words.unit)),
     ];
     lines.extend(COLUMNS.iter().map(|way| (way.name, way.about.to_owned())));
     lines.push(("gain", "of Best over the worst case".to_owned()));
     let mut text: String =
         lines.iter().map(|(name, meaning)| format!("  {name:18}{meaning}\n")).collect();
-    text += "  Radii and lower ends are rounded down, ε and upper ends up: what is printed is proven.\n";
+    text +=
+        "  Radii and lower ends are rounded down, ε and upper ends up, so that they stay proven.\n";
     text
 }
 

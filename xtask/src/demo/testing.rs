@@ -13,12 +13,12 @@ pub(super) fn study(several: bool) -> (Study, Vec<Row>) {
     let words = Words {
         subject: "copy",
         agreement: "accuracy",
-        counted: "the images".to_owned(),
+        counted: "1000 random inputs of the box with the same advisory".to_owned(),
         input: "pixel",
-        scores_are: "all scores are".to_owned(),
-        region: "the region".to_owned(),
+        scores_are: "all 100 scores are".to_owned(),
+        region: "the box of inputs within 0.0625 of the image in each pixel".to_owned(),
         unit: "pixels run from 0 to 1",
-        places: (!several).then(|| "2 images".to_owned()),
+        places: (!several).then(|| "10 images".to_owned()),
         pictured: "the <first> copy".to_owned(),
     };
     let places = if several { 1 } else { 2 };
@@ -65,7 +65,7 @@ fn row(places: usize) -> Row {
     Row {
         worst: 0.13551,
         worst_each: vec![0.13551; places],
-        probabilities: vec![asked(0.102), asked(0.0000585)],
+        probabilities: vec![asked(0.102), asked(0.004_36)],
         radii: radii.into(),
         seconds: 0.4,
     }
