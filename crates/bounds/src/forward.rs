@@ -82,10 +82,10 @@ pub fn forward(pair: &PairedNetworks, region: &Region) -> Result<PairBounds, Bou
         if let Some(delta) = &delta {
             next.add_layer(&copy.weight, delta);
         }
-        next.finish(&change, unit);
+        next.finish(&change, unit, &input);
         let mut next_x = Forms::zeros(full.bias.len(), input.len());
         next_x.add_layer(&full.weight, &x);
-        next_x.finish(&full, unit);
+        next_x.finish(&full, unit, &input);
         let x_bounds = next_x.concretise(&input, layer)?;
         let delta_bounds = next.concretise(&input, layer)?;
         let compressed_bounds: Vec<Interval> = x_bounds
@@ -199,11 +199,14 @@ impl Forms {
     }
 
     /// Adds the bias and charges what rounding may have taken.
-    fn finish(&mut self, dense: &Dense, unit: f64) {
+    fn finish(&mut self, dense: &Dense, unit: f64, input: &Intervals) {
+        // What underflow takes from a coefficient meets the input.
+        let inputs: f64 = input.magnitudes().iter().sum();
         for (row, bias) in dense.bias.iter().enumerate() {
             let reach = self.reach[row] + dense.bias_reach[row];
             let terms = (dense.weight.ncols() + self.lower.ncols() + 1) as f64;
-            let charge = 4.0 * unit * reach + f64::MIN_POSITIVE + UNDERFLOW * terms * (1.0 + reach);
+            let charge =
+                4.0 * unit * reach + f64::MIN_POSITIVE + UNDERFLOW * terms * (1.0 + reach + inputs);
             self.lower_constant[row] = charged_down(self.lower_constant[row] + bias, charge);
             self.upper_constant[row] = charged_up(self.upper_constant[row] + bias, charge);
         }
@@ -259,7 +262,8 @@ impl Forms {
         for row in 0..self.reach.len() {
             let low = size(&self.lower, row) + self.lower_constant[row].abs();
             let high = size(&self.upper, row) + self.upper_constant[row].abs();
-            self.reach[row] = low.max(high);
+            // The sums may underflow, and large weights may come next.
+            self.reach[row] = low.max(high) + f64::MIN_POSITIVE;
         }
     }
 
