@@ -17,6 +17,9 @@ mod rounding;
 mod rows;
 mod stage;
 
+#[cfg(feature = "proptest")]
+pub mod strategies;
+
 pub use crown::{NetworkBounds, crown, crown_with};
 pub use differential::{PairBounds, differential, differential_with};
 pub use envelope::{AffineForm, Envelope};
