@@ -262,8 +262,8 @@ impl Forms {
         for row in 0..self.reach.len() {
             let low = size(&self.lower, row) + self.lower_constant[row].abs();
             let high = size(&self.upper, row) + self.upper_constant[row].abs();
-            // The sums may underflow, and large weights may come next.
-            self.reach[row] = low.max(high) + f64::MIN_POSITIVE;
+            // The constants keep it above what the sums lose to underflow.
+            self.reach[row] = low.max(high);
         }
     }
 

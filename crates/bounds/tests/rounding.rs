@@ -69,6 +69,39 @@ fn an_underflowing_coefficient_is_paid_for() {
     assert_eq!(violation(&pair, &region, corners(&region)), None);
 }
 
+/// Slopes of `10^-13` take coefficients of `10^-300` into the subnormal numbers; the next
+/// weight makes up for it.
+#[test]
+fn underflowing_slopes_are_paid_for() {
+    for k in 1..=64 {
+        let (w, size) = (f64::from(k) * 1e-301, 1e100);
+        let b = -w * size * (1.0 - 1e-12 / f64::from(k));
+        let networks = [size, 0.0].map(|last| {
+            Network::relu_mlp(vec![
+                Affine::new(dmatrix![w; w * 0.9], dvector![b, b * 0.9]),
+                Affine::new(dmatrix![last, -last], dvector![0.0]),
+            ])
+            .unwrap()
+        });
+        let pair = PairedNetworks::new(&networks[0], &networks[1]).unwrap();
+        let region = Region::new(vec![0.5 * size], vec![size]).unwrap();
+        assert_eq!(violation(&pair, &region, corners(&region)), None);
+    }
+}
+
+/// A thousand products that are each rounded to zero.
+#[test]
+fn a_thousand_underflowing_products_are_paid_for() {
+    let (n, small) = (1_000, 2f64.powi(-537) * 0.65);
+    let sum = Affine::new(DMatrix::from_element(1, n, small), dvector![0.0]);
+    let network = Network::relu_mlp(vec![sum]).unwrap();
+    let point = Region::point(&vec![small; n]).unwrap();
+    let free = Region::new(vec![small; n], vec![small.next_up(); n]).unwrap();
+    for region in [point, free] {
+        assert_eq!(violation(&twice(&network), &region, corners(&region)), None);
+    }
+}
+
 /// A sum of 1 and a thousand terms that are each lost, in every place where a pass sums.
 #[test]
 fn a_thousand_lost_terms_are_paid_for() {
