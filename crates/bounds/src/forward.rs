@@ -94,10 +94,10 @@ pub fn forward(pair: &PairedNetworks, region: &Region) -> Result<PairBounds, Bou
         if let Some(delta) = &delta {
             next.add_layer(&over(copy), delta);
         }
-        next.finish(&bias[1], live.len(), unit);
+        next.finish(&bias[1], &input, live.len(), unit);
         let mut next_x = Forms::zeros(rows, columns);
         next_x.add_layer(&over(full), &x);
-        next_x.finish(&bias[0], live.len(), unit);
+        next_x.finish(&bias[0], &input, live.len(), unit);
         let x_bounds = next_x.concretise(&input, layer)?;
         let delta_bounds = next.concretise(&input, layer)?;
         let compressed_bounds: Vec<Interval> = x_bounds
@@ -212,11 +212,14 @@ impl Forms {
     }
 
     /// Adds the bias and charges what rounding may have taken in a layer of so many inputs.
-    fn finish(&mut self, bias: &Bias, inputs: usize, unit: f64) {
+    fn finish(&mut self, bias: &Bias, input: &Intervals, inputs: usize, unit: f64) {
         let terms = (inputs + self.lower.ncols() + 1) as f64;
+        // What underflow takes from a coefficient meets the network's input.
+        let magnitude: f64 = input.magnitudes().iter().sum();
         for (row, (value, size)) in bias.value.iter().zip(&bias.reach).enumerate() {
             let reach = self.reach[row] + size;
-            let charge = 4.0 * unit * reach + f64::MIN_POSITIVE + UNDERFLOW * terms * (1.0 + reach);
+            let underflow = UNDERFLOW * terms * (1.0 + reach + magnitude);
+            let charge = 4.0 * unit * reach + f64::MIN_POSITIVE + underflow;
             self.lower_constant[row] = charged_down(self.lower_constant[row] + value, charge);
             self.upper_constant[row] = charged_up(self.upper_constant[row] + value, charge);
         }
@@ -272,6 +275,7 @@ impl Forms {
         for row in 0..self.reach.len() {
             let low = size(&self.lower, row) + self.lower_constant[row].abs();
             let high = size(&self.upper, row) + self.upper_constant[row].abs();
+            // The constants keep it above what the sums lose to underflow.
             self.reach[row] = low.max(high);
         }
     }

@@ -116,6 +116,9 @@ mod rows;
 mod stage;
 mod verify;
 
+#[cfg(feature = "proptest")]
+pub mod strategies;
+
 pub use crown::{NetworkBounds, crown, crown_with};
 pub use differential::{PairBounds, differential, differential_with};
 pub use envelope::{AffineForm, Envelope};
