@@ -72,26 +72,24 @@ impl Rows {
     /// Rows that bound `x - y` from rows of `x` and of `y` over the same inputs.
     pub(crate) fn minus(&self, other: &Self, input: &Intervals) -> Self {
         let m = self.neurons();
-        let mut coefficients = self.coefficients.clone();
-        let mut constants = self.constants.clone();
+        let magnitudes = input.magnitudes();
         let unit = gamma(4);
-        for row in 0..2 * m {
+        let mut coefficients = self.coefficients.clone();
+        let constants = self.constants.iter().enumerate().map(|(row, a)| {
             // x - y ≥ lower(x) + lower(-y), and the other way round.
             let opposite = (row + m) % (2 * m);
+            let (mut column, other_column) =
+                (coefficients.column_mut(row), other.coefficients.column(opposite));
             let mut size = 0.0;
-            for (j, (a, b)) in coefficients
-                .column_mut(row)
-                .iter_mut()
-                .zip(&other.coefficients.column(opposite))
-                .enumerate()
-            {
+            for ((a, b), magnitude) in column.iter_mut().zip(&other_column).zip(&magnitudes) {
                 *a += b;
-                size += a.abs() * input.get(j).magnitude();
+                size += a.abs() * magnitude;
             }
-            let (a, b) = (&mut constants[row], other.constants[opposite]);
-            a.charge += b.charge + unit * (size + a.value.abs() + b.value.abs()) + UNDERFLOW;
-            a.value += b.value;
-        }
+            let b = other.constants[opposite];
+            let rounding = unit * (size + a.value.abs() + b.value.abs()) + UNDERFLOW;
+            Charged { value: a.value + b.value, charge: a.charge + b.charge + rounding }
+        });
+        let constants = constants.collect();
         Self { coefficients, constants }
     }
 

@@ -473,7 +473,7 @@ impl fmt::Display for Report {
             Verdict::Certified => write!(f, "certified")?,
             Verdict::Falsified(witness) => write!(f, "falsified at output {}", witness.output)?,
             Verdict::Unknown(reason) => {
-                write!(f, "unknown ({reason:?}), {} boxes open", self.open)?
+                write!(f, "unknown ({reason:?}), {} boxes open", self.open)?;
             }
         }
         write!(f, ": |f - f'| <= {} ({} boxes)", self.epsilon, self.boxes)

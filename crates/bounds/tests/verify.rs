@@ -34,7 +34,7 @@ proptest! {
         let (f, g) = (pair.original().evaluate(x).unwrap(), pair.compressed().evaluate(x).unwrap());
         let mut epsilon = (f[0] - g[0]).abs() * (1.0 - 1e-6);
         let planted = difference(&pair, x, 0);
-        while planted.compare(epsilon).is_none_or(|order| order.is_lt()) {
+        while planted.compare(epsilon).is_none_or(core::cmp::Ordering::is_lt) {
             epsilon *= 0.999;
         }
         let property = Agreement { epsilon, strict: true, output: Some(0) };

@@ -3,6 +3,8 @@
 //!
 //! `cargo run --release -p nncert --example envelope -- F.safetensors COPY.safetensors RADIUS`
 
+#![allow(clippy::print_stdout, reason = "a program for a terminal")]
+
 use nncert::prelude::*;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
