@@ -30,6 +30,11 @@
 //! **[`forward`]** is SimCert's propagation, affine functions pushed forward. It is
 //! here to be compared with, as the paper's baseline.
 //!
+//! **[`DifferentialVerifier`]** cuts the region until the question is decided: it
+//! proves `|f - f'| ≤ ε` everywhere or finds an input where it fails. Use it when one
+//! pass is not enough and the region has few free inputs; the number of boxes grows
+//! quickly with their number.
+//!
 //! # An envelope
 //!
 //! What comes out of a pass is an [`Envelope`] for each output: two

@@ -108,6 +108,22 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! **Prove it** for a region with few free inputs, such as a patch of four pixels:
+//!
+//! ```
+//! # use nncert::prelude::*;
+//! # let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/digits");
+//! # let f = io::read_network(format!("{fixtures}/digits_32.safetensors"))?;
+//! # let pair = compress::int8(&f, Granularity::PerChannel)?.pair(&f)?;
+//! # let images = io::read_dataset(format!("{fixtures}/test_images.safetensors"))?;
+//! # let (image, _label) = images.iter().next().expect("a hundred images");
+//! let patch = Region::ball_on(image, 0.5, &[27, 28, 35, 36], &Domain::unit())?;
+//! let report = DifferentialVerifier::new(Agreement::within(0.15)).verify(&pair, &patch)?;
+//! println!("{report}");
+//! assert_eq!(report.verdict, Verdict::Certified);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! **Check what you got.** A result carries what it rests on: the region, the
 //! affine functions, the method. With feature `exact` networks are evaluated
 //! without any rounding, which is how the bounds are tested.
@@ -139,7 +155,8 @@ pub use nncert_similarity as similarity;
 pub mod prelude {
     #[doc(no_inline)]
     pub use nncert_bounds::{
-        AffineForm, Envelope, NetworkBounds, PairBounds, crown, differential, forward, interval,
+        AffineForm, Agreement, DifferentialVerifier, Envelope, NetworkBounds, PairBounds, Verdict,
+        crown, differential, forward, interval,
     };
     #[doc(no_inline)]
     pub use nncert_core::compress::{self, Compressed, FixedPointFormat, Granularity, Scope};
