@@ -173,6 +173,7 @@ pub fn absorbing_pair(
 /// The weights of a layer have exponents around `-520` or `+320`, an input
 /// `+320` or anything from `-600` to 0, so that what underflow takes from a
 /// product is far above the smallest number once it meets the next factor.
+#[allow(clippy::missing_panics_doc)] // the ends of a hull are in order
 pub fn faint_pair() -> impl Strategy<Value = (PairedNetworks, Region)> + Clone {
     let widths = vec(1usize..=5, 2..=5);
     (widths, any::<bool>(), any::<u64>().no_shrink()).prop_map(|(widths, same, seed)| {
