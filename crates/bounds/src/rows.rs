@@ -113,3 +113,32 @@ impl Rows {
         AffineForm { coefficients, constant }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nalgebra::dmatrix;
+
+    /// Rows without any charge yet: what `minus` itself loses has to show.
+    fn bare(coefficient: f64, value: f64) -> Rows {
+        let constant = |value| Charged { value, charge: 0.0 };
+        Rows {
+            coefficients: dmatrix![coefficient, -coefficient],
+            constants: vec![constant(value), constant(-value)],
+        }
+    }
+
+    #[test]
+    fn a_difference_of_rows_pays_for_its_own_rounding() {
+        let input = Intervals { lower: vec![3.0], upper: vec![3.0] };
+        // Neither 1 + 2^-60 nor 3 + 2^-60 is a double: the sums lose the small terms.
+        let tiny = 2.0f64.powi(-60);
+        let difference = bare(1.0, 3.0).minus(&bare(-tiny, -tiny), &input);
+        assert_eq!(difference.coefficients[0], 1.0);
+        let Charged { value, charge } = difference.constants[0];
+        assert_eq!(value, 3.0);
+        assert!(charge >= 3.0 * tiny + tiny);
+        let bounds = difference.concretise(&input, true);
+        assert!(bounds[0].lower < 6.0 && bounds[0].upper > 6.0 + 4.0 * tiny);
+    }
+}
