@@ -10,6 +10,7 @@ use crate::kernel::{Before, GateLines, Toll, padded, through_gate};
 use crate::relaxations::Relaxations;
 use crate::relu::{Line, Lines, relu_interval};
 use crate::rows::Rows;
+use crate::stability::Stability;
 use crate::stage::{Gate, Stage, stages};
 use crate::{BoundsError, Rounding};
 
@@ -31,6 +32,10 @@ pub(crate) struct Chain<'a> {
     scratch: DMatrix<f64>,
     /// Multiplications in matrix products so far.
     pub(crate) products: u64,
+    /// What is known from a larger region.
+    pub(crate) known: Option<&'a Stability>,
+    /// What has been found on this one.
+    pub(crate) found: Stability,
 }
 
 /// The affine layer of the next stage, before its gate is relaxed.
@@ -67,6 +72,8 @@ impl<'a> Chain<'a> {
             live: region.free().to_vec(),
             scratch: DMatrix::zeros(0, 0),
             products: 0,
+            known: None,
+            found: Stability::default(),
         })
     }
 
@@ -84,7 +91,12 @@ impl<'a> Chain<'a> {
     pub(crate) fn pending(&self) -> Result<Pending, BoundsError> {
         let fold = self.steps.is_empty().then_some(self.region);
         let depth = self.stages.len();
-        Pending::new(self.stage(), fold, (&self.live, &self.values), depth, self.outward)
+        let live = (&self.live[..], &self.values);
+        let mut pending = Pending::new(self.stage(), fold, live, depth, self.outward)?;
+        if let Some(known) = self.known {
+            known.clip(self.steps.len(), &mut pending.image.bounds);
+        }
+        Ok(pending)
     }
 
     /// Bounds `neurons` of a pending layer by affine functions of the input.
@@ -138,6 +150,7 @@ impl<'a> Chain<'a> {
         live: Vec<usize>,
         values: Intervals,
     ) {
+        self.found.push(&image.bounds);
         let weights = Weights::Plain(&self.stage().affine.weight);
         let weight = weights.compact(&live, &self.live, self.values.len());
         let toll = Toll { unit: image.unit, underflow: image.underflow };

@@ -15,6 +15,7 @@ use crate::kernel::{Before, GateFaces, Toll, padded, through_difference_gate};
 use crate::relaxations::Relaxations;
 use crate::relu::{Face, Faces, reconcile, relu_difference_interval};
 use crate::rows::Rows;
+use crate::stability::Stability;
 use crate::stage::Gate;
 use crate::{BoundsError, Rounding};
 
@@ -111,20 +112,34 @@ pub fn differential_with(
     Joint::new(pair, region, rounding)?.run(relaxations)
 }
 
-/// [`differential`], and for each free input how much the bounds of some outputs owe
-/// to the width of its interval.
+/// What the bounds of a pair leave for the parts of the region.
+#[derive(Debug)]
+pub(crate) struct Lessons {
+    /// For each free input how much the bounds owe to the width of its interval.
+    pub(crate) influence: Vec<f64>,
+    /// The sides of the ReLUs of the original and of the copy.
+    pub(crate) stability: [Stability; 2],
+}
+
+/// [`differential`] on part of a region, with what is known of the whole.
 ///
 /// Guarantee: the bounds are sound, the influence is heuristic.
-pub(crate) fn differential_influence(
+pub(crate) fn differential_within(
     pair: &PairedNetworks,
     region: &Region,
     outputs: &[usize],
-) -> Result<(PairBounds, Vec<f64>), BoundsError> {
+    known: Option<&[Stability; 2]>,
+) -> Result<(PairBounds, Lessons), BoundsError> {
     let mut joint = Joint::new(pair, region, Rounding::Outward)?;
     joint.influence = Some(Influence::new(&joint.original.input, outputs));
+    if let Some([original, compressed]) = known {
+        joint.original.known = Some(original);
+        joint.compressed.known = Some(compressed);
+    }
     let bounds = joint.run(&Relaxations::default())?;
     let influence = joint.influence.map(Influence::scores).unwrap_or_default();
-    Ok((bounds, influence))
+    let stability = [joint.original.found, joint.compressed.found];
+    Ok((bounds, Lessons { influence, stability }))
 }
 
 /// Both networks and the difference, as far as they have been relaxed.

@@ -118,6 +118,7 @@ mod relaxations;
 mod relu;
 mod rounding;
 mod rows;
+mod stability;
 mod stage;
 mod verify;
 

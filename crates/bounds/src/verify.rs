@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use nncert_core::exact::{self, Dyadic};
 use nncert_core::{Interval, PairedNetworks, Region};
 
-use crate::differential::differential_influence;
+use crate::differential::{Lessons, differential_within};
+use crate::stability::Stability;
 use crate::{BoundsError, PairBounds};
 
 /// What is to be shown: the outputs stay together.
@@ -257,7 +258,7 @@ impl DifferentialVerifier {
         }
         let started = Instant::now();
         let mut search = Search::new(pair, self.property);
-        search.add(region)?;
+        search.add(region, None)?;
         loop {
             let progress = search.progress();
             let report = |verdict| {
@@ -296,6 +297,8 @@ struct Node {
     epsilon: f64,
     /// The input at which to cut.
     input: usize,
+    /// What is known of the networks on it, and so on its halves.
+    stability: [Stability; 2],
     /// When it was made, so that the order never depends on the heap.
     serial: usize,
 }
@@ -352,9 +355,11 @@ impl<'a> Search<'a> {
         Progress { boxes: self.boxes, open: self.open.len(), epsilon: self.decided.max(worst) }
     }
 
-    /// Bounds a box, and keeps it if it is undecided.
-    fn add(&mut self, region: &Region) -> Result<(), VerifyError> {
-        let (bounds, influence) = differential_influence(self.pair, region, &self.outputs)?;
+    /// Bounds a box, part of one of which something is known, and keeps it if it is
+    /// undecided.
+    fn add(&mut self, region: &Region, known: Option<&[Stability; 2]>) -> Result<(), VerifyError> {
+        let (bounds, lessons) = differential_within(self.pair, region, &self.outputs, known)?;
+        let Lessons { influence, stability } = lessons;
         self.boxes += 1;
         let difference = |&output: &usize| bounds.outputs[output].bounds;
         let epsilon = self.outputs.iter().map(difference).map(Interval::magnitude);
@@ -368,7 +373,8 @@ impl<'a> Search<'a> {
         let region = region.clone();
         match input {
             Some(input) => {
-                self.open.push(Node { region, epsilon, input, serial: self.boxes });
+                let serial = self.boxes;
+                self.open.push(Node { region, epsilon, input, stability, serial });
             }
             None => {
                 self.exhausted = true;
@@ -380,9 +386,10 @@ impl<'a> Search<'a> {
 
     /// Takes the worst box and replaces it by its halves.
     fn cut(&mut self) -> Result<(), VerifyError> {
-        let Some(Node { region, epsilon, input, .. }) = self.open.pop() else { return Ok(()) };
+        let Some(node) = self.open.pop() else { return Ok(()) };
+        let Node { region, epsilon, input, stability, .. } = node;
         for half in halves(&region, input) {
-            self.add(&half)?;
+            self.add(&half, Some(&stability))?;
             if self.witness.is_some() {
                 // The other half may not have been bounded: what held for both still does.
                 self.decided = self.decided.max(epsilon);
