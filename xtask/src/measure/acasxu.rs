@@ -68,11 +68,16 @@ impl Acas {
 }
 
 /// The properties by number.
-pub(crate) fn properties(data: &Path) -> Result<BTreeMap<String, Property>, Error> {
+pub(crate) fn properties(
+    data: &Path,
+    missing: &mut Vec<String>,
+) -> Result<BTreeMap<String, Property>, Error> {
     let mut properties = BTreeMap::new();
-    for fields in table(&data.join("acasxu/properties.csv"))? {
+    for fields in table(data, "acasxu/properties.csv", missing)? {
         let numbers = parse(fields.get(2..12).unwrap_or_default().iter())?;
-        let [name, target, ..] = &fields[..] else { continue };
+        let ([name, target, ..], 10) = (&fields[..], numbers.len()) else {
+            return Err(failed("a property needs a number, an output and ten ends"));
+        };
         let target = target.parse().map_err(failed)?;
         let (lower, upper) = (numbers[..5].to_vec(), numbers[5..].to_vec());
         properties.insert(name.clone(), Property { target, lower, upper });
@@ -81,8 +86,8 @@ pub(crate) fn properties(data: &Path) -> Result<BTreeMap<String, Property>, Erro
 }
 
 /// The lines of NeuroDiff's log.
-pub(crate) fn log(data: &Path) -> Result<Vec<Row>, Error> {
-    let rows = table(&data.join("results/neurodiff_acasxu.csv"))?.into_iter().map(|fields| {
+pub(crate) fn log(data: &Path, missing: &mut Vec<String>) -> Result<Vec<Row>, Error> {
+    let rows = table(data, "results/neurodiff_acasxu.csv", missing)?.into_iter().map(|fields| {
         let field = |index: usize| fields.get(index).cloned().unwrap_or_default();
         Ok(Row {
             tool: field(0),
@@ -98,9 +103,15 @@ pub(crate) fn log(data: &Path) -> Result<Vec<Row>, Error> {
     rows.collect()
 }
 
-/// The rows of a comma-separated file, without comments and the head line.
-fn table(path: &Path) -> Result<Vec<Vec<String>>, Error> {
-    let text = fs::read_to_string(path).map_err(|e| failed(format!("{}: {e}", path.display())))?;
+/// The rows of a comma-separated file, without comments and the head line; none when
+/// the file is missing.
+fn table(data: &Path, name: &str, missing: &mut Vec<String>) -> Result<Vec<Vec<String>>, Error> {
+    let path = data.join(name);
+    if !path.is_file() {
+        missing.push(name.to_owned());
+        return Ok(Vec::new());
+    }
+    let text = fs::read_to_string(&path).map_err(|e| failed(format!("{}: {e}", path.display())))?;
     let lines = text.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty());
     Ok(lines.skip(1).map(|line| line.split(',').map(str::to_owned).collect()).collect())
 }

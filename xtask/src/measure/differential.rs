@@ -34,8 +34,8 @@ const RUNS: usize = 15;
 pub(super) fn measure(data: &Path) -> Result<Measurement, Error> {
     let mut missing = Vec::new();
     let (mut totals, mut per_row) = (Totals::default(), Vec::new());
-    let (properties, mut pairs) = (properties(data)?, BTreeMap::new());
-    for row in log(data)? {
+    let (properties, mut pairs) = (properties(data, &mut missing)?, BTreeMap::new());
+    for row in log(data, &mut missing)? {
         if !pairs.contains_key(&row.network) {
             eprintln!("network {}", row.network);
             pairs.insert(row.network.clone(), Acas::read(data, &row.network)?);

@@ -37,10 +37,10 @@ struct Totals {
 
 pub(super) fn measure(data: &Path, options: &Options) -> Result<Measurement, Error> {
     let limit = Duration::from_secs_f64(options.limit.unwrap_or(SECONDS));
-    let (properties, mut pairs) = (properties(data)?, BTreeMap::new());
     let (mut missing, mut per_task) = (Vec::new(), Vec::new());
+    let (properties, mut pairs) = (properties(data, &mut missing)?, BTreeMap::new());
     let mut totals: BTreeMap<String, Totals> = BTreeMap::new();
-    let rows = log(data)?.into_iter().filter(|row| row.tool == "NeuroDiff");
+    let rows = log(data, &mut missing)?.into_iter().filter(|row| row.tool == "NeuroDiff");
     for row in rows.filter(|row| options.epsilon.as_ref().is_none_or(|e| *e == row.epsilon)) {
         if !pairs.contains_key(&row.network) {
             pairs.insert(row.network.clone(), Acas::read(data, &row.network)?);
