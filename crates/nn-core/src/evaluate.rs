@@ -1,16 +1,16 @@
 //! Batched evaluation: one matrix product a layer for a whole batch.
 
-use nalgebra::DMatrix;
+use nalgebra::{DMatrix, DVector};
 
-use crate::{
-    Activation, InputError, Layer, Network, Real,
-    product::{multiply, reshape},
-};
+use crate::convolution::{Convolver, Patches};
+use crate::product::{multiply, reshape};
+use crate::{Activation, InputError, Layer, Network, Pool, Real, Residual, Shape, pool, scale};
 
 /// A network made ready to evaluate batches in `T`.
 ///
-/// Holds the weights rounded to `T` and two buffers, so that repeated batches
-/// of one size allocate nothing.
+/// Holds the weights rounded to `T` and its buffers, so that repeated batches
+/// of one size allocate nothing. Convolutions are matrix products too, of the
+/// windows of some thousand positions at a time.
 ///
 /// # Examples
 ///
@@ -28,13 +28,38 @@ use crate::{
 pub struct Evaluator<T: Real> {
     inputs: usize,
     stages: Vec<Stage<T>>,
-    buffers: [DMatrix<T>; 2],
+    buffers: Buffers<T>,
 }
 
+/// A layer with its numbers in `T`.
 #[derive(Clone, Debug)]
 enum Stage<T> {
     Affine { weight: DMatrix<T>, bias: Vec<T> },
+    Convolution(Convolver<T>),
+    Pool { pool: Pool, image: [usize; 3], outputs: usize },
+    Scale { factor: Vec<T>, offset: Vec<T> },
+    Select(Vec<Option<usize>>),
+    Flatten,
+    Residual { body: Vec<Stage<T>>, shortcut: Vec<Stage<T>>, saved: DMatrix<T> },
     Activation(Activation),
+}
+
+/// Where values go on their way; the result of a stage is in `current`.
+#[derive(Clone, Debug)]
+struct Buffers<T> {
+    current: DMatrix<T>,
+    next: DMatrix<T>,
+    patches: Patches<T>,
+}
+
+impl<T: Real> Buffers<T> {
+    fn new() -> Self {
+        Self { current: empty(), next: empty(), patches: Patches::new() }
+    }
+}
+
+fn empty<T: Real>() -> DMatrix<T> {
+    DMatrix::from_element(0, 0, T::nearest(0.0))
 }
 
 impl<T: Real> Evaluator<T> {
@@ -44,24 +69,12 @@ impl<T: Real> Evaluator<T> {
     ///
     /// [`EvaluatorError`] when a weight is beyond the range of `T`.
     pub fn new(network: &Network) -> Result<Self, EvaluatorError> {
-        let mut stages = Vec::with_capacity(network.layers().len());
-        for (index, layer) in network.layers().iter().enumerate() {
-            stages.push(match layer {
-                Layer::Affine(affine) => {
-                    let values = affine.weight.iter().chain(&affine.bias);
-                    if let Some(value) = values.copied().find(|value| value.abs() > T::LARGEST) {
-                        return Err(EvaluatorError { layer: index, value });
-                    }
-                    Stage::Affine {
-                        weight: affine.weight.map(T::nearest),
-                        bias: affine.bias.iter().copied().map(T::nearest).collect(),
-                    }
-                }
-                Layer::Activation(activation) => Stage::Activation(*activation),
-            });
-        }
-        let empty = || DMatrix::from_element(0, 0, T::nearest(0.0));
-        Ok(Self { inputs: network.inputs(), stages, buffers: [empty(), empty()] })
+        let layers = network.layers().iter().zip(network.shapes()).enumerate();
+        let stage = |(layer, (kind, input)): (usize, (&Layer, &Shape))| {
+            Stage::new(kind, input).map_err(|value| EvaluatorError { layer, value })
+        };
+        let stages = layers.map(stage).collect::<Result<_, _>>()?;
+        Ok(Self { inputs: network.inputs(), stages, buffers: Buffers::new() })
     }
 
     /// The outputs for a batch: one column for each column of `inputs`.
@@ -74,38 +87,144 @@ impl<T: Real> Evaluator<T> {
     /// [`InputError`] when the columns have the wrong length.
     pub fn evaluate(&mut self, inputs: &DMatrix<T>) -> Result<&DMatrix<T>, InputError> {
         InputError::check(self.inputs, inputs.nrows())?;
-        let zero = T::nearest(0.0);
-        let [current, next] = &mut self.buffers;
+        let current = &mut self.buffers.current;
         reshape(current, inputs.nrows(), inputs.ncols());
         current.copy_from(inputs);
-        for stage in &self.stages {
-            match stage {
-                Stage::Affine { weight, bias } => {
-                    reshape(next, weight.nrows(), current.ncols());
-                    for mut column in next.column_iter_mut() {
-                        column.as_mut_slice().copy_from_slice(bias);
-                    }
-                    multiply(next, true, weight, current);
-                    core::mem::swap(current, next);
+        for stage in &mut self.stages {
+            stage.run(&mut self.buffers);
+        }
+        Ok(&self.buffers.current)
+    }
+}
+
+impl<T: Real> Stage<T> {
+    /// Fails with a number that `T` cannot hold. `input` is what the layer was checked with.
+    fn new(layer: &Layer, input: &Shape) -> Result<Self, f64> {
+        Ok(match layer {
+            Layer::Affine(affine) => {
+                let (rows, columns) = affine.weight.shape();
+                let weight = DMatrix::from_vec(rows, columns, narrow(affine.weight.as_slice())?);
+                Self::Affine { weight, bias: narrow(affine.bias.as_slice())? }
+            }
+            Layer::Convolution(convolution) => {
+                Self::Convolution(Convolver::new(convolution, input)?)
+            }
+            Layer::Pool(pool) => {
+                let outputs = layer.output_shape(input).map_or(0, |shape| shape.len());
+                Self::Pool { pool: *pool, image: input.image().unwrap_or_default(), outputs }
+            }
+            Layer::Scale(scale) => {
+                Self::Scale { factor: narrow(&scale.factor)?, offset: narrow(&scale.offset)? }
+            }
+            Layer::Select(select) => Self::Select(select.sources.clone()),
+            Layer::Flatten => Self::Flatten,
+            Layer::Residual(Residual { body, shortcut }) => Self::Residual {
+                body: Self::branch(body, input)?,
+                shortcut: Self::branch(shortcut, input)?,
+                saved: empty(),
+            },
+            Layer::Activation(activation) => Self::Activation(*activation),
+        })
+    }
+
+    fn branch(layers: &[Layer], input: &Shape) -> Result<Vec<Self>, f64> {
+        let mut shape = input.clone();
+        let stage = |layer: &Layer| {
+            let stage = Self::new(layer, &shape)?;
+            shape = layer.output_shape(&shape).unwrap_or_else(|_| shape.clone());
+            Ok(stage)
+        };
+        layers.iter().map(stage).collect()
+    }
+
+    fn run(&mut self, buffers: &mut Buffers<T>) {
+        let Buffers { current, next, patches } = buffers;
+        let batch = current.ncols();
+        match self {
+            Self::Affine { weight, bias } => {
+                reshape(next, weight.nrows(), batch);
+                for mut column in next.column_iter_mut() {
+                    column.as_mut_slice().copy_from_slice(bias);
                 }
-                Stage::Activation(Activation::Relu) => {
-                    for value in current.as_mut_slice() {
-                        *value = if *value < zero { zero } else { *value };
+                multiply(next, true, weight, current);
+            }
+            Self::Convolution(convolver) => convolver.run(current, next, patches),
+            Self::Pool { pool, image, outputs } => {
+                reshape(next, *outputs, batch);
+                for (x, mut y) in current.column_iter().zip(next.column_iter_mut()) {
+                    pool::apply(pool, *image, x.as_slice(), y.as_mut_slice());
+                }
+            }
+            Self::Select(sources) => {
+                reshape(next, sources.len(), batch);
+                for (x, mut y) in current.column_iter().zip(next.column_iter_mut()) {
+                    for (target, source) in y.iter_mut().zip(sources.iter()) {
+                        *target = source.map_or(T::nearest(0.0), |source| x[source]);
                     }
                 }
             }
+            Self::Flatten => return,
+            Self::Scale { factor, offset } => {
+                for mut column in current.column_iter_mut() {
+                    scale::apply(factor, offset, column.as_mut_slice());
+                }
+                return;
+            }
+            Self::Activation(activation) => {
+                for value in current.as_mut_slice() {
+                    *value = activation.apply(*value);
+                }
+                return;
+            }
+            Self::Residual { body, shortcut, saved } => {
+                reshape(saved, current.nrows(), batch);
+                saved.copy_from(current);
+                body.iter_mut().for_each(|stage| stage.run(buffers));
+                core::mem::swap(&mut buffers.current, saved);
+                shortcut.iter_mut().for_each(|stage| stage.run(buffers));
+                buffers.current += &*saved;
+                return;
+            }
         }
-        Ok(current)
+        core::mem::swap(current, next);
     }
+}
+
+fn narrow<T: Real>(values: &[f64]) -> Result<Vec<T>, f64> {
+    values.iter().copied().map(T::narrow).collect()
+}
+
+/// What a sequence of checked layers makes of one input, in `f64`.
+pub(crate) fn layers(layers: &[Layer], input: &Shape, mut value: DVector<f64>) -> DVector<f64> {
+    let mut shape = input.clone();
+    let mut buffers = Buffers::new();
+    for layer in layers {
+        let output = layer.output_shape(&shape).unwrap_or_else(|_| shape.clone());
+        value = match layer {
+            Layer::Affine(affine) => &affine.weight * value + &affine.bias,
+            Layer::Residual(Residual { body, shortcut }) => {
+                self::layers(body, &shape, value.clone()) + self::layers(shortcut, &shape, value)
+            }
+            layer => {
+                buffers.current = DMatrix::from_column_slice(value.len(), 1, value.as_slice());
+                if let Ok(mut stage) = Stage::<f64>::new(layer, &shape) {
+                    stage.run(&mut buffers);
+                }
+                buffers.current.column(0).into_owned()
+            }
+        };
+        shape = output;
+    }
+    value
 }
 
 /// A weight that the element type of an [`Evaluator`] cannot hold.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[error("layer {layer}: {value} is beyond the range of the evaluation type")]
 pub struct EvaluatorError {
-    /// The layer, counted from 0.
+    /// The layer of the network, counted from 0; a block is one.
     pub layer: usize,
-    /// The weight or bias.
+    /// The weight, bias, factor or offset.
     pub value: f64,
 }
 

@@ -1,7 +1,7 @@
 //! Exact evaluation: what a network computes, without any rounding.
 //!
-//! Every `f64` is a dyadic rational `m · 2^e`, and affine and ReLU layers map
-//! dyadic rationals to dyadic rationals. This is the oracle that bounds are
+//! Every `f64` is a dyadic rational `m · 2^e`, and all layers but sigmoid and tanh
+//! map dyadic rationals to dyadic rationals. This is the oracle that bounds are
 //! tested against and that witnesses are replayed in. Slow: about a
 //! microsecond a weight.
 
@@ -11,7 +11,7 @@ use core::ops::{Add, Mul, Neg, Sub};
 
 use dashu_int::IBig;
 
-use crate::{Activation, InputError, Layer, Network};
+use crate::{Activation, Branch, Convolution, InputError, Layer, LayerKind, Network, Pool, Shape};
 
 /// An exact number `mantissa · 2^exponent`.
 #[derive(Clone)]
@@ -174,7 +174,8 @@ pub fn dot(coefficients: &[f64], x: &[Dyadic], constant: f64) -> Option<Dyadic> 
 ///
 /// # Errors
 ///
-/// [`ExactError`] when `x` has the wrong length or is not finite.
+/// [`ExactError`] when `x` has the wrong length or is not finite, and for a layer of
+/// another kind than the piecewise linear ones: sigmoid, tanh.
 ///
 /// # Examples
 ///
@@ -195,25 +196,132 @@ pub fn evaluate(network: &Network, x: &[f64]) -> Result<Vec<Dyadic>, ExactError>
     for (index, value) in x.iter().enumerate() {
         values.push(Dyadic::from_f64(*value).ok_or(ExactError::NotFinite { index })?);
     }
-    for layer in network.layers() {
-        values = match layer {
-            Layer::Affine(affine) => (0..affine.outputs())
-                .map(|row| {
-                    let weights: Vec<f64> = affine.weight.row(row).iter().copied().collect();
-                    dot(&weights, &values, affine.bias[row]).expect("network weights are finite")
-                })
-                .collect(),
-            Layer::Activation(Activation::Relu) => values
-                .into_iter()
-                .map(|value| if value.is_negative() { Dyadic::ZERO } else { value })
-                .collect(),
-        };
+    branch(network.layers(), &network.shapes()[0], values)
+}
+
+fn branch(
+    layers: &[Layer],
+    input: &Shape,
+    mut values: Vec<Dyadic>,
+) -> Result<Vec<Dyadic>, ExactError> {
+    let mut shape = input.clone();
+    for (index, layer) in layers.iter().enumerate() {
+        let output = layer.output_shape(&shape).expect("the shapes of a network fit");
+        values = apply(index, layer, &shape, values)?;
+        shape = output;
     }
     Ok(values)
 }
 
-/// Why an input cannot be evaluated exactly.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+fn apply(
+    index: usize,
+    layer: &Layer,
+    shape: &Shape,
+    values: Vec<Dyadic>,
+) -> Result<Vec<Dyadic>, ExactError> {
+    let one = |value| number(value);
+    Ok(match layer {
+        Layer::Affine(affine) => (0..affine.outputs())
+            .map(|row| {
+                let weights: Vec<f64> = affine.weight.row(row).iter().copied().collect();
+                dot(&weights, &values, affine.bias[row]).expect("network weights are finite")
+            })
+            .collect(),
+        Layer::Convolution(convolution) => convolve(convolution, shape, &values),
+        Layer::Pool(pool) => pool_values(pool, shape, &values),
+        Layer::Scale(scale) => {
+            let scaled = values.iter().zip(scale.entries(values.len()));
+            scaled.map(|(x, (factor, offset))| &(&one(factor) * x) + &one(offset)).collect()
+        }
+        Layer::Select(select) => {
+            let sources = select.sources.iter();
+            sources.map(|at| at.map_or(Dyadic::ZERO, |at| values[at].clone())).collect()
+        }
+        Layer::Flatten => values,
+        Layer::Residual(block) => {
+            let [body, shortcut] = block.branches().map(|(name, layers)| {
+                branch(layers, shape, values.clone()).map_err(|error| ExactError::Block {
+                    layer: index,
+                    branch: name,
+                    error: Box::new(error),
+                })
+            });
+            body?.iter().zip(&shortcut?).map(|(a, b)| a + b).collect()
+        }
+        Layer::Activation(activation) => {
+            let kind = layer.kind();
+            let unsupported = ExactError::Unsupported { layer: index, kind };
+            let apply = |value: Dyadic| activate(*activation, value);
+            values.into_iter().map(apply).collect::<Option<_>>().ok_or(unsupported)?
+        }
+    })
+}
+
+/// A number of a network.
+fn number(value: f64) -> Dyadic {
+    Dyadic::from_f64(value).expect("the numbers of a network are finite")
+}
+
+/// Window by window, tap by tap, as the definition has it.
+fn convolve(convolution: &Convolution, shape: &Shape, x: &[Dyadic]) -> Vec<Dyadic> {
+    let Convolution { filters, window, groups } = convolution;
+    let output = convolution.output_shape(shape).and_then(|shape| shape.image());
+    let [outputs, rows, columns] = output.expect("the shapes of a network fit");
+    let [channels, height, width] = shape.image().expect("the shapes of a network fit");
+    let (group_in, group_out) = (channels / groups, outputs / groups);
+    let mut y = Vec::with_capacity(outputs * rows * columns);
+    for o in 0..outputs {
+        for (i, j) in (0..rows).flat_map(|i| (0..columns).map(move |j| (i, j))) {
+            let mut sum = number(filters.bias[o]);
+            for c in 0..group_in {
+                for (p, row) in window.taps(0, i, height) {
+                    for (q, column) in window.taps(1, j, width) {
+                        let tap = (c * window.kernel[0] + p) * window.kernel[1] + q;
+                        let channel = o / group_out * group_in + c;
+                        let value = &x[(channel * height + row) * width + column];
+                        sum = &sum + &(&number(filters.weight[(o, tap)]) * value);
+                    }
+                }
+            }
+            y.push(sum);
+        }
+    }
+    y
+}
+
+fn pool_values(pool: &Pool, shape: &Shape, x: &[Dyadic]) -> Vec<Dyadic> {
+    let [_, height, width] = shape.image().expect("the shapes of a network fit");
+    let mut y = Vec::new();
+    for image in x.chunks_exact(height * width) {
+        pool.for_each_window([height, width], |places, weight| {
+            let values = places.iter().map(|place| &image[*place]);
+            y.push(match weight {
+                Some(weight) => {
+                    &values.fold(Dyadic::ZERO, |sum, value| &sum + value) * &number(weight)
+                }
+                None => values.max().expect("no window is empty").clone(),
+            });
+        });
+    }
+    y
+}
+
+/// The value of a piecewise linear activation.
+fn activate(activation: Activation, x: Dyadic) -> Option<Dyadic> {
+    match activation {
+        Activation::Relu if x.is_negative() => Some(Dyadic::ZERO),
+        Activation::Relu => Some(x),
+        Activation::LeakyRelu { slope } if x.is_negative() => Some(&number(slope) * &x),
+        Activation::LeakyRelu { .. } => Some(x),
+        Activation::Clip { lower, .. } if x.compare(lower)?.is_lt() => Some(number(lower)),
+        Activation::Clip { upper, .. } if x.compare(upper)?.is_gt() => Some(number(upper)),
+        Activation::Clip { .. } => Some(x),
+        Activation::Sigmoid | Activation::Tanh => None,
+    }
+}
+
+/// Why a network cannot be evaluated exactly.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExactError {
     /// The input has the wrong length.
@@ -224,6 +332,24 @@ pub enum ExactError {
     NotFinite {
         /// The entry.
         index: usize,
+    },
+    /// The values of a layer are no dyadic rationals.
+    #[error("layer {layer} ({kind}) cannot be evaluated exactly")]
+    Unsupported {
+        /// The layer, counted from 0.
+        layer: usize,
+        /// Its kind.
+        kind: LayerKind,
+    },
+    /// A layer of a block cannot be evaluated.
+    #[error("layer {layer}, {branch} {error}")]
+    Block {
+        /// The block, counted from 0.
+        layer: usize,
+        /// The branch of the block.
+        branch: Branch,
+        /// What is wrong; layers are counted from 0 in the branch.
+        error: Box<ExactError>,
     },
 }
 

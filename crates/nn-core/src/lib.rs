@@ -53,24 +53,41 @@ pub mod product;
 #[cfg(feature = "proptest")]
 pub mod strategies;
 
+mod activation;
 mod affine;
+mod convolution;
 mod evaluate;
 mod interval;
 mod layer;
+mod layer_error;
 mod network;
 mod pair;
+mod pool;
 mod real;
 mod region;
+mod residual;
+mod scale;
+mod select;
 mod shape;
+mod window;
 
+pub use activation::Activation;
 pub use affine::Affine;
+pub use convolution::Convolution;
 pub use evaluate::{Evaluator, EvaluatorError};
 pub use interval::Interval;
-pub use layer::{Activation, Layer, LayerKind};
+pub use layer::{Layer, LayerKind};
+pub use layer_error::LayerError;
 pub use network::{
-    InputError, MAX_LAYERS, MAX_MAGNITUDE, MAX_PARAMETERS, MAX_WIDTH, Network, NetworkError,
+    InputError, MAX_LAYERS, MAX_MAGNITUDE, MAX_NESTING, MAX_PARAMETERS, MAX_WIDTH, Network,
+    NetworkError,
 };
 pub use pair::{PairError, PairedNetworks};
+pub use pool::Pool;
 pub use real::Real;
 pub use region::{Domain, Region, RegionError};
+pub use residual::{Branch, Residual};
+pub use scale::Scale;
+pub use select::Select;
 pub use shape::Shape;
+pub use window::Window;

@@ -2,12 +2,18 @@
 
 use core::fmt;
 
-use nalgebra::{DMatrix, DVector};
+mod check;
+mod error;
 
-use crate::{Affine, Layer, LayerKind, Shape};
+use nalgebra::DVector;
 
-/// The most layers that a network may have.
+pub use self::error::NetworkError;
+use crate::{Affine, Layer, LayerKind, Shape, evaluate, layer};
+
+/// The most layers that a network may have, blocks and what they hold.
 pub const MAX_LAYERS: usize = 4096;
+/// How deep residual blocks may be nested.
+pub const MAX_NESTING: usize = 8;
 /// The most neurons that a layer may have.
 pub const MAX_WIDTH: usize = 1 << 24;
 /// The most weights and biases that a network may have.
@@ -57,35 +63,7 @@ impl Network {
     ///
     /// [`NetworkError`] names the layer (counted from 0) and what is wrong with it.
     pub fn new(input: impl Into<Shape>, layers: Vec<Layer>) -> Result<Self, NetworkError> {
-        if layers.is_empty() {
-            return Err(NetworkError::NoLayers);
-        }
-        if layers.len() > MAX_LAYERS {
-            return Err(NetworkError::TooManyLayers { found: layers.len() });
-        }
-        let mut shapes = vec![input.into()];
-        check_width(&shapes[0], None)?;
-        let mut parameters = 0usize;
-        for (index, layer) in layers.iter().enumerate() {
-            let shape = &shapes[index];
-            let output = layer.output_shape(shape).map_err(|expected| NetworkError::Shape {
-                layer: index,
-                kind: layer.kind(),
-                expected,
-                found: shape.len(),
-            })?;
-            check_width(&output, Some(index))?;
-            if let Layer::Affine(affine) = layer {
-                check_affine(affine, index)?;
-                parameters = parameters
-                    .saturating_add(affine.weight.len())
-                    .saturating_add(affine.bias.len());
-            }
-            shapes.push(output);
-        }
-        if parameters > MAX_PARAMETERS {
-            return Err(NetworkError::TooManyParameters { found: parameters });
-        }
+        let shapes = check::check(input.into(), &layers)?;
         Ok(Self { layers, shapes })
     }
 
@@ -130,19 +108,28 @@ impl Network {
         self.shapes[self.layers.len()].len()
     }
 
-    /// The affine layers, first to last.
+    /// The affine (dense) layers, first to last, those of blocks included.
     pub fn affine_layers(&self) -> impl Iterator<Item = &Affine> {
-        self.layers.iter().filter_map(Layer::as_affine)
+        self.flat().into_iter().filter_map(Layer::as_affine)
     }
 
-    /// The number of weights and biases.
+    /// The weights and biases of every layer that has some, first to last: affine
+    /// layers, and the filters of convolutions with a row for each output channel.
+    ///
+    /// In a block, those of the body come before those of the shortcut. A
+    /// [`Scale`](crate::Scale) is not among them.
+    pub fn weights(&self) -> impl Iterator<Item = &Affine> {
+        self.flat().into_iter().filter_map(Layer::weights)
+    }
+
+    /// The number of weights and biases, factors and offsets.
     #[must_use]
     pub fn parameters(&self) -> usize {
-        self.affine_layers().map(|affine| affine.weight.len() + affine.bias.len()).sum()
+        self.flat().into_iter().map(check::numbers).sum()
     }
 
     /// The same network with every affine layer replaced by `change(index, layer)`,
-    /// where `index` counts affine layers from 0.
+    /// where `index` counts [`affine_layers`](Self::affine_layers) from 0.
     ///
     /// # Errors
     ///
@@ -152,141 +139,72 @@ impl Network {
         mut change: impl FnMut(usize, &Affine) -> Affine,
     ) -> Result<Self, NetworkError> {
         let mut index = 0;
-        let layers = self.layers.iter().map(|layer| match layer {
+        self.map(&mut |layer| match layer {
             Layer::Affine(affine) => {
                 index += 1;
                 Layer::Affine(change(index - 1, affine))
             }
-            Layer::Activation(_) => layer.clone(),
-        });
-        Self::new(self.shapes[0].clone(), layers.collect())
+            layer => layer.clone(),
+        })
+    }
+
+    /// The same network with the weights and biases of every layer that has some
+    /// replaced by `change(index, weights)`, where `index` counts
+    /// [`weights`](Self::weights) from 0.
+    ///
+    /// # Errors
+    ///
+    /// As [`Network::new`], when the new layers do not make a network.
+    pub fn map_weights(
+        &self,
+        mut change: impl FnMut(usize, &Affine) -> Affine,
+    ) -> Result<Self, NetworkError> {
+        let mut index = 0;
+        self.map(&mut |layer| {
+            let mut layer = layer.clone();
+            let weights = match &mut layer {
+                Layer::Affine(affine) => affine,
+                Layer::Convolution(convolution) => &mut convolution.filters,
+                _ => return layer,
+            };
+            *weights = change(index, weights);
+            index += 1;
+            layer
+        })
+    }
+
+    fn map(&self, change: &mut impl FnMut(&Layer) -> Layer) -> Result<Self, NetworkError> {
+        Self::new(self.shapes[0].clone(), layer::map(&self.layers, change))
+    }
+
+    /// Every layer, those of a block after the block, body first.
+    pub(crate) fn flat(&self) -> Vec<&Layer> {
+        let mut layers = Vec::with_capacity(self.layers.len());
+        layer::walk(&self.layers, &mut |layer| layers.push(layer));
+        layers
+    }
+
+    /// The first layer that is neither affine nor an activation, if there is one.
+    pub(crate) fn first_beyond_chain(&self) -> Option<(usize, LayerKind)> {
+        let chain = |layer: &Layer| matches!(layer, Layer::Affine(_) | Layer::Activation(_));
+        let index = self.layers.iter().position(|layer| !chain(layer))?;
+        Some((index, self.layers[index].kind()))
     }
 }
 
-/// Widths as in `784-100-10`, for reports.
+/// Widths as in `784-100-10` and `1x28x28-16x14x14-10`, for reports; only layers with
+/// weights, pooling and blocks count.
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.shapes[0])?;
         for (layer, shape) in self.layers.iter().zip(&self.shapes[1..]) {
-            if layer.kind() == LayerKind::Affine {
+            let counts = matches!(layer, Layer::Pool(_) | Layer::Residual(_));
+            if counts || layer.weights().is_some() {
                 write!(f, "-{shape}")?;
             }
         }
         Ok(())
     }
-}
-
-/// Why layers do not make a [`Network`].
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum NetworkError {
-    /// There is no layer.
-    #[error("a network needs at least one layer")]
-    NoLayers,
-    /// More than [`MAX_LAYERS`].
-    #[error("{found} layers are more than the limit of {MAX_LAYERS}")]
-    TooManyLayers {
-        /// How many there are.
-        found: usize,
-    },
-    /// More than [`MAX_PARAMETERS`].
-    #[error("{found} parameters are more than the limit of {MAX_PARAMETERS}")]
-    TooManyParameters {
-        /// How many there are.
-        found: usize,
-    },
-    /// A layer does not fit the one before it.
-    #[error("layer {layer} ({kind}): expected {expected} inputs, found {found}")]
-    Shape {
-        /// The layer, counted from 0.
-        layer: usize,
-        /// Its kind.
-        kind: LayerKind,
-        /// The inputs that it takes.
-        expected: usize,
-        /// The values that it is given.
-        found: usize,
-    },
-    /// A bias does not have one entry per row of the weight.
-    #[error("layer {layer}: expected {expected} biases, found {found}")]
-    Bias {
-        /// The layer, counted from 0.
-        layer: usize,
-        /// The rows of the weight.
-        expected: usize,
-        /// The entries of the bias.
-        found: usize,
-    },
-    /// A width is zero or above [`MAX_WIDTH`].
-    #[error("{}: a width of {found} is outside 1 to {MAX_WIDTH}", place(*.layer))]
-    Width {
-        /// The layer whose output it is, or `None` for the network's input.
-        layer: Option<usize>,
-        /// The width.
-        found: usize,
-    },
-    /// A weight is NaN, infinite or above [`MAX_MAGNITUDE`].
-    #[error(
-        "layer {layer}: weight[{row}, {column}] is {value}, which is not a number of at most {MAX_MAGNITUDE:e}"
-    )]
-    Weight {
-        /// The layer, counted from 0.
-        layer: usize,
-        /// The output neuron.
-        row: usize,
-        /// The input neuron.
-        column: usize,
-        /// The weight.
-        value: f64,
-    },
-    /// A bias entry is NaN, infinite or above [`MAX_MAGNITUDE`].
-    #[error(
-        "layer {layer}: bias[{row}] is {value}, which is not a number of at most {MAX_MAGNITUDE:e}"
-    )]
-    BiasValue {
-        /// The layer, counted from 0.
-        layer: usize,
-        /// The output neuron.
-        row: usize,
-        /// The bias.
-        value: f64,
-    },
-}
-
-fn place(layer: Option<usize>) -> String {
-    layer.map_or_else(|| "input".to_owned(), |index| format!("layer {index}"))
-}
-
-fn check_width(shape: &Shape, layer: Option<usize>) -> Result<(), NetworkError> {
-    match shape.len() {
-        1..=MAX_WIDTH => Ok(()),
-        found => Err(NetworkError::Width { layer, found }),
-    }
-}
-
-fn check_affine(affine: &Affine, layer: usize) -> Result<(), NetworkError> {
-    if affine.bias.len() != affine.outputs() {
-        let (expected, found) = (affine.outputs(), affine.bias.len());
-        return Err(NetworkError::Bias { layer, expected, found });
-    }
-    if let Some((row, column, value)) = first_absurd(&affine.weight) {
-        return Err(NetworkError::Weight { layer, row, column, value });
-    }
-    if let Some((row, value)) = absurd(affine.bias.as_slice()) {
-        return Err(NetworkError::BiasValue { layer, row, value });
-    }
-    Ok(())
-}
-
-fn first_absurd(weight: &DMatrix<f64>) -> Option<(usize, usize, f64)> {
-    let (index, value) = absurd(weight.as_slice())?;
-    Some((index % weight.nrows(), index / weight.nrows(), value))
-}
-
-fn absurd(values: &[f64]) -> Option<(usize, f64)> {
-    let fine = |value: &f64| value.abs() <= MAX_MAGNITUDE; // false for NaN
-    let index = values.iter().position(|value| !fine(value))?;
-    Some((index, values[index]))
 }
 
 impl Network {
@@ -300,16 +218,8 @@ impl Network {
     /// [`InputError`] when `x` does not have [`Network::inputs`] entries.
     pub fn evaluate(&self, x: &[f64]) -> Result<DVector<f64>, InputError> {
         InputError::check(self.inputs(), x.len())?;
-        let mut value = DVector::from_column_slice(x);
-        for layer in &self.layers {
-            match layer {
-                Layer::Affine(affine) => value = &affine.weight * value + &affine.bias,
-                Layer::Activation(activation) => {
-                    value.apply(|entry| *entry = activation.apply(*entry));
-                }
-            }
-        }
-        Ok(value)
+        let value = DVector::from_column_slice(x);
+        Ok(evaluate::layers(&self.layers, &self.shapes[0], value))
     }
 }
 

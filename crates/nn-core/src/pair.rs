@@ -2,7 +2,7 @@
 
 use nalgebra::{DMatrix, DVector};
 
-use crate::{Affine, Layer, LayerKind, Network, NetworkError};
+use crate::{Affine, Branch, Layer, LayerKind, Network, NetworkError};
 
 /// A network `f` and a compressed copy `f'` with the same layers and widths.
 ///
@@ -44,6 +44,9 @@ pub struct PairedNetworks {
 impl PairedNetworks {
     /// Pairs two networks with the same layers and widths.
     ///
+    /// Layers may differ in their weights, biases, factors and offsets, and in
+    /// nothing else: not in strides, slopes or what a selection selects.
+    ///
     /// # Errors
     ///
     /// [`PairError`] names the first layer in which they differ.
@@ -59,7 +62,7 @@ impl PairedNetworks {
                 });
             }
         }
-        let hidden = original.affine_layers().count().saturating_sub(1);
+        let hidden = original.weights().count().saturating_sub(1);
         Ok(Self {
             original: original.clone(),
             compressed: compressed.clone(),
@@ -76,13 +79,17 @@ impl PairedNetworks {
     ///
     /// # Errors
     ///
-    /// [`PairError`] for lists that do not fit the widths of the two networks.
+    /// [`PairError`] for lists that do not fit the widths of the two networks, and for
+    /// layers that are neither affine nor activations.
     pub fn with_removed(
         original: &Network,
         compressed: &Network,
         removed: &[Vec<usize>],
     ) -> Result<Self, PairError> {
         check_kinds(original, compressed)?;
+        if let Some((layer, kind)) = original.first_beyond_chain() {
+            return Err(PairError::Unsupported { layer, kind });
+        }
         let hidden = original.affine_layers().count().saturating_sub(1);
         if removed.len() != hidden {
             return Err(PairError::RemovedLists { expected: hidden, found: removed.len() });
@@ -142,17 +149,47 @@ impl PairedNetworks {
 }
 
 fn check_kinds(original: &Network, compressed: &Network) -> Result<(), PairError> {
-    let (expected, found) = (original.layers().len(), compressed.layers().len());
-    if expected != found {
-        return Err(PairError::Depth { expected, found });
-    }
     if original.inputs() != compressed.inputs() {
         let (expected, found) = (original.inputs(), compressed.inputs());
+        check_depth(original.layers(), compressed.layers())?;
         return Err(PairError::Width { layer: None, expected, found });
     }
-    for (layer, (a, b)) in original.layers().iter().zip(compressed.layers()).enumerate() {
+    check_layers(original.layers(), compressed.layers())
+}
+
+fn check_depth(original: &[Layer], compressed: &[Layer]) -> Result<(), PairError> {
+    let (expected, found) = (original.len(), compressed.len());
+    if expected == found { Ok(()) } else { Err(PairError::Depth { expected, found }) }
+}
+
+fn check_layers(original: &[Layer], compressed: &[Layer]) -> Result<(), PairError> {
+    check_depth(original, compressed)?;
+    for (layer, (a, b)) in original.iter().zip(compressed).enumerate() {
         if a.kind() != b.kind() {
             return Err(PairError::Kind { layer, expected: a.kind(), found: b.kind() });
+        }
+        if !a.is_alike(b) {
+            return Err(PairError::Parameters { layer, kind: a.kind() });
+        }
+        if let (Layer::Residual(a), Layer::Residual(b)) = (a, b) {
+            for ((branch, a), (_, b)) in a.branches().into_iter().zip(b.branches()) {
+                check_layers(a, b)
+                    .and_then(|()| check_widths(a, b))
+                    .map_err(|error| PairError::Block { layer, branch, error: Box::new(error) })?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// In a block, where the shapes of the network do not show them.
+fn check_widths(original: &[Layer], compressed: &[Layer]) -> Result<(), PairError> {
+    for (layer, (a, b)) in original.iter().zip(compressed).enumerate() {
+        let outputs = |layer: &Layer| layer.weights().map(Affine::outputs);
+        if let (Some(expected), Some(found)) = (outputs(a), outputs(b))
+            && expected != found
+        {
+            return Err(PairError::Width { layer: Some(layer), expected, found });
         }
     }
     Ok(())
@@ -215,6 +252,34 @@ pub enum PairError {
         expected: LayerKind,
         /// Its kind in the copy.
         found: LayerKind,
+    },
+    /// Two layers of one kind differ in what is not a weight.
+    #[error("layer {layer} ({kind}): the two layers differ in more than weights")]
+    Parameters {
+        /// The layer, counted from 0.
+        layer: usize,
+        /// Its kind.
+        kind: LayerKind,
+    },
+    /// Layers of a block differ.
+    #[error("layer {layer}, {branch} {error}")]
+    Block {
+        /// The block, counted from 0.
+        layer: usize,
+        /// The branch of the block.
+        branch: Branch,
+        /// How they differ; layers are counted from 0 in the branch.
+        error: Box<PairError>,
+    },
+    /// Neurons cannot be removed beside a layer of this kind.
+    #[error(
+        "layer {layer} ({kind}): neurons are removed between affine layers and activations only"
+    )]
+    Unsupported {
+        /// The layer, counted from 0.
+        layer: usize,
+        /// Its kind.
+        kind: LayerKind,
     },
     /// A width differs; name the removed neurons if the copy was pruned.
     #[error("{}: expected a width of {expected}, found {found}",

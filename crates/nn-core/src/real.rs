@@ -21,6 +21,16 @@ pub trait Real:
     /// The value nearest to `value`; infinite when `value` is too large.
     fn nearest(value: f64) -> Self;
 
+    /// The value nearest to `value`, or `value` itself when that is beyond the
+    /// range of the type.
+    ///
+    /// # Errors
+    ///
+    /// `value`, when its absolute value exceeds [`Real::LARGEST`].
+    fn narrow(value: f64) -> Result<Self, f64> {
+        if value.abs() > Self::LARGEST { Err(value) } else { Ok(Self::nearest(value)) }
+    }
+
     /// The same value in `f64`, exactly.
     fn widen(self) -> f64;
 }

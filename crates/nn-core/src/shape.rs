@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::LayerError;
+
 /// The shape of a value: `[n]` for a vector, `[channels, height, width]` for an image.
 ///
 /// Values are stored flat, row-major: the last axis runs fastest.
@@ -25,6 +27,15 @@ impl Shape {
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.iter().fold(1, |product, axis| product.saturating_mul(*axis))
+    }
+
+    /// The axes of an image: `[channels, height, width]`.
+    ///
+    /// # Errors
+    ///
+    /// [`LayerError::Image`] for another number of axes.
+    pub fn image(&self) -> Result<[usize; 3], LayerError> {
+        <[usize; 3]>::try_from(self.axes()).map_err(|_| LayerError::Image { found: self.clone() })
     }
 
     /// Whether some axis is zero.

@@ -200,7 +200,7 @@ pub enum FormatError {
     },
 }
 
-/// The formats of an affine layer.
+/// The formats of an affine layer or a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct LayerFormat {
@@ -247,12 +247,12 @@ pub fn fixed_point(
     network: &Network,
     formats: &[LayerFormat],
 ) -> Result<Compressed, FixedPointError> {
-    let (expected, found) = (network.affine_layers().count(), formats.len());
+    let (expected, found) = (network.weights().count(), formats.len());
     if expected != found {
         return Err(FixedPointError::Formats { expected, found });
     }
-    let layers = network.affine_layers().zip(formats).map(|(layer, format)| round(layer, *format));
-    let bits = network.affine_layers().zip(formats).map(|(layer, format)| {
+    let layers = network.weights().zip(formats).map(|(layer, format)| round(layer, *format));
+    let bits = network.weights().zip(formats).map(|(layer, format)| {
         u64::from(format.weight.bits()).saturating_mul(layer.weight.len() as u64)
     });
     let bits = bits.sum();
@@ -316,7 +316,7 @@ pub fn fitting_formats(
             largest,
         })
     };
-    let layers = network.affine_layers().enumerate();
+    let layers = network.weights().enumerate();
     layers
         .map(|(index, layer)| {
             Ok(LayerFormat {
@@ -345,7 +345,7 @@ pub enum FixedPointError {
     /// A weight or a bias is too large for every format with these bits.
     #[error("affine layer {affine}: no format of {bits} bits holds {largest:e}")]
     TooLarge {
-        /// The affine layer, counted from 0 among affine layers.
+        /// The affine layer or convolution, counted from 0 among both.
         affine: usize,
         /// The number of bits.
         bits: u32,

@@ -103,11 +103,11 @@ impl Format {
 
 fn convert(network: &Network, format: &Format) -> Result<Compressed, Float16Error> {
     let layers: Vec<_> = network
-        .affine_layers()
+        .weights()
         .enumerate()
         .map(|(index, layer)| Ok((convert_layer(index, layer, format)?, format.encoding.clone())))
         .collect::<Result<_, _>>()?;
-    let weights: usize = network.affine_layers().map(|layer| layer.weight.len()).sum();
+    let weights: usize = network.weights().map(|layer| layer.weight.len()).sum();
     Ok(Compressed::in_place(network, layers, format.method, Some(16 * weights as u64)))
 }
 
@@ -133,7 +133,7 @@ pub enum Float16Error {
     /// A weight would become an infinity.
     #[error("affine layer {affine}: weight[{row}, {column}] is {value}, too large for {format}")]
     Weight {
-        /// The affine layer, counted from 0 among affine layers.
+        /// The affine layer or convolution, counted from 0 among both.
         affine: usize,
         /// The output neuron.
         row: usize,
@@ -147,7 +147,7 @@ pub enum Float16Error {
     /// A bias would become an infinity.
     #[error("affine layer {affine}: bias[{row}] is {value}, too large for {format}")]
     Bias {
-        /// The affine layer, counted from 0 among affine layers.
+        /// The affine layer or convolution, counted from 0 among both.
         affine: usize,
         /// The output neuron.
         row: usize,

@@ -57,11 +57,11 @@ pub enum Granularity {
 /// ```
 pub fn int8(network: &Network, granularity: Granularity) -> Result<Compressed, Int8Error> {
     let layers: Vec<_> = network
-        .affine_layers()
+        .weights()
         .enumerate()
         .map(|(index, layer)| round_layer(index, layer, granularity))
         .collect::<Result<_, _>>()?;
-    let weights: usize = network.affine_layers().map(|layer| layer.weight.len()).sum();
+    let weights: usize = network.weights().map(|layer| layer.weight.len()).sum();
     let method = Method::Int8 { granularity };
     Ok(Compressed::in_place(network, layers, method, Some(8 * weights as u64)))
 }
@@ -133,7 +133,7 @@ pub enum Int8Error {
     /// A weight is too large for a scale that is an `f32`.
     #[error("affine layer {affine}: a weight of {largest:e} needs a scale beyond the largest f32")]
     Scale {
-        /// The affine layer, counted from 0 among affine layers.
+        /// The affine layer or convolution, counted from 0 among both.
         affine: usize,
         /// The largest absolute weight.
         largest: f64,

@@ -10,9 +10,9 @@ use crate::{Affine, Network};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Scope {
-    /// Of each affine layer, one by one.
+    /// Of each affine layer and convolution, one by one.
     Layer,
-    /// Of all affine layers together.
+    /// Of all of them together.
     Network,
 }
 
@@ -52,7 +52,7 @@ pub fn prune_weights(
     ratio: f64,
     scope: Scope,
 ) -> Result<Compressed, PruneError> {
-    let mut layers: Vec<Affine> = network.affine_layers().cloned().collect();
+    let mut layers: Vec<Affine> = network.weights().cloned().collect();
     match scope {
         Scope::Layer => {
             // A network without affine layers must not hide a bad ratio.

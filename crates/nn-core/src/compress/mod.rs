@@ -8,6 +8,12 @@
 //! | [`prune_weights`] | shapes, biases | the smallest weights, to zero |
 //! | [`remove_neurons`], [`remove_lowest_norm`] | the weights that stay | widths |
 //!
+//! The filters of a convolution are weights like those of an affine layer, one row
+//! an output channel; where a list has "one entry for each affine layer", it has
+//! one for each convolution too, in the order of [`Network::weights`]. A
+//! [`Scale`](crate::Scale) stays as it is. Neurons are removed from networks of
+//! affine layers and activations alone.
+//!
 //! Every one is deterministic and *exact about its result*: the weights of
 //! [`Compressed::network`] are, as real numbers, what the compressed model would
 //! hold, so that a certificate about the network is one about the model.
@@ -73,6 +79,10 @@ impl Compressed {
     ///
     /// [`PairError`] when `original` is not of the shape that was compressed.
     pub fn pair(&self, original: &Network) -> Result<PairedNetworks, PairError> {
+        let nothing_removed = self.summary.removed.iter().all(Vec::is_empty);
+        if nothing_removed && original.first_beyond_chain().is_some() {
+            return PairedNetworks::new(original, &self.network);
+        }
         PairedNetworks::with_removed(original, &self.network, &self.summary.removed)
     }
 
@@ -84,21 +94,21 @@ impl Compressed {
         weight_bits: Option<u64>,
     ) -> Self {
         let (affine, encodings): (Vec<_>, Vec<_>) = layers.into_iter().unzip();
-        let summaries = original.affine_layers().zip(&affine).zip(encodings);
+        let summaries = original.weights().zip(&affine).zip(encodings);
         let summaries = summaries
             .map(|((old, new), encoding)| LayerSummary::of_change(old, new, encoding))
             .collect();
         let summary =
             Summary { method, layers: summaries, removed: no_removal(original), weight_bits };
         let mut affine = affine.into_iter();
-        let network = original.map_affine(|_, _| affine.next().expect("a copy of every layer"));
+        let network = original.map_weights(|_, _| affine.next().expect("a copy of every layer"));
         Self { network: network.expect("the shapes are kept, the numbers are small"), summary }
     }
 }
 
-/// An empty list for each affine layer but the last.
+/// An empty list for each layer with weights but the last.
 fn no_removal(network: &Network) -> Vec<Vec<usize>> {
-    vec![Vec::new(); network.affine_layers().count().saturating_sub(1)]
+    vec![Vec::new(); network.weights().count().saturating_sub(1)]
 }
 
 /// `floor(ratio · count)`, computed in `f64`; `None` when `ratio` is not in `[0, 1]`.

@@ -1,7 +1,7 @@
 //! Structured pruning: whole neurons are removed.
 
 use super::{Compressed, LayerSummary, Method, Summary, no_removal, share};
-use crate::{Affine, Layer, LayerKind, Network, NetworkError};
+use crate::{Affine, LayerKind, Network, NetworkError};
 
 /// Removes neurons, with their incoming and outgoing weights.
 ///
@@ -14,7 +14,8 @@ use crate::{Affine, Layer, LayerKind, Network, NetworkError};
 ///
 /// # Errors
 ///
-/// [`RemoveError`] for lists that do not fit the network or leave a layer empty.
+/// [`RemoveError`] for lists that do not fit the network or leave a layer empty, and
+/// for a network with layers that are neither affine nor activations.
 ///
 /// # Examples
 ///
@@ -54,7 +55,8 @@ pub fn remove_neurons(
 ///
 /// # Errors
 ///
-/// [`RemoveError::Ratio`] for a ratio that is not in `[0, 1]`.
+/// [`RemoveError::Ratio`] for a ratio that is not in `[0, 1]`, and
+/// [`RemoveError::Unsupported`] as in [`remove_neurons`].
 ///
 /// # Examples
 ///
@@ -72,6 +74,7 @@ pub fn remove_neurons(
 pub fn remove_lowest_norm(network: &Network, ratio: f64) -> Result<Compressed, RemoveError> {
     // A network without hidden layers must not hide a bad ratio.
     share(ratio, 0).ok_or(RemoveError::Ratio { ratio })?;
+    check_layers(network)?;
     let mut removed = no_removal(network);
     for (list, layer) in removed.iter_mut().zip(network.affine_layers()) {
         let count = share(ratio, layer.outputs()).ok_or(RemoveError::Ratio { ratio })?;
@@ -126,15 +129,9 @@ fn remove(
 }
 
 fn check_layers(network: &Network) -> Result<(), RemoveError> {
-    // Every kind of layer has to say whether a neuron that goes in comes out alone.
-    let separate = |layer: &Layer| match layer {
-        Layer::Affine(_) | Layer::Activation(_) => true,
-    };
-    match network.layers().iter().position(|layer| !separate(layer)) {
+    match network.first_beyond_chain() {
         None => Ok(()),
-        Some(layer) => {
-            Err(RemoveError::Unsupported { layer, kind: network.layers()[layer].kind() })
-        }
+        Some((layer, kind)) => Err(RemoveError::Unsupported { layer, kind }),
     }
 }
 

@@ -25,7 +25,7 @@ pub struct Summary {
     pub weight_bits: Option<u64>,
 }
 
-/// What was done to one affine layer.
+/// What was done to one affine layer or convolution.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
