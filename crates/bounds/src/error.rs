@@ -22,6 +22,18 @@ pub enum BoundsError {
         /// Its kind.
         kind: LayerKind,
     },
+    /// A layer would be written out as a matrix, and that is too large.
+    #[error("layer {layer} ({kind}): {entries} matrix entries are more than the limit of {limit}")]
+    TooLarge {
+        /// The layer, counted from 0.
+        layer: usize,
+        /// Its kind.
+        kind: LayerKind,
+        /// The entries that the matrix would have.
+        entries: usize,
+        /// The most that are written out.
+        limit: usize,
+    },
     /// The values of a layer may exceed the range of `f64`.
     #[error("layer {layer}: the bounds of neuron {neuron} overflow")]
     Overflow {

@@ -35,6 +35,12 @@
 //! pass is not enough and the region has few free inputs; the number of boxes grows
 //! quickly with their number.
 //!
+//! # Which layers
+//!
+//! Affine layers and ReLU; convolutions, average pooling, channel-wise scales and
+//! selections, written out as matrices of up to 2^25 entries, which is enough for
+//! small images. Other layers are [`BoundsError::Unsupported`], which names them.
+//!
 //! # An envelope
 //!
 //! What comes out of a pass is an [`Envelope`] for each output: two
@@ -106,6 +112,7 @@
 mod chain;
 mod crown;
 mod dense;
+mod dense_layer;
 mod differential;
 mod envelope;
 mod error;

@@ -8,7 +8,8 @@
 //!
 //! A gate is ReLU or nothing at all. Two affine layers in a row get an empty gate
 //! between them; a ReLU with no affine layer before it, or at the very end, gets
-//! an identity there; a ReLU right after a ReLU does nothing and is dropped.
+//! an identity there; a ReLU right after a ReLU does nothing and is dropped. Other
+//! linear layers are written out as matrices (`dense_layer.rs`).
 
 use std::borrow::Cow;
 
@@ -16,6 +17,7 @@ use nalgebra::{DMatrix, DVector};
 use nncert_core::{Activation, Affine, Layer, Network};
 
 use crate::BoundsError;
+use crate::dense_layer::dense;
 
 /// The widest layer for which an identity is put in.
 const MAX_IDENTITY: usize = 4096;
@@ -41,7 +43,13 @@ pub(crate) struct Stage<'a> {
 pub(crate) fn stages(network: &Network) -> Result<Vec<Stage<'_>>, BoundsError> {
     let mut stages: Vec<Stage<'_>> = Vec::with_capacity(network.layers().len());
     for (layer, kind) in network.layers().iter().enumerate() {
+        let (input, output) = (&network.shapes()[layer], &network.shapes()[layer + 1]);
         match kind {
+            Layer::Flatten => {}
+            Layer::Convolution(_) | Layer::Pool(_) | Layer::Scale(_) | Layer::Select(_) => {
+                let affine = Cow::Owned(dense(layer, kind, input, output)?);
+                stages.push(Stage { layer, affine, gate: Gate::Open });
+            }
             Layer::Affine(affine) => {
                 stages.push(Stage { layer, affine: Cow::Borrowed(affine), gate: Gate::Open });
             }
@@ -55,7 +63,7 @@ pub(crate) fn stages(network: &Network) -> Result<Vec<Stage<'_>>, BoundsError> {
             _ => return Err(BoundsError::Unsupported { layer, kind: kind.kind() }),
         }
     }
-    if stages.last().is_some_and(|stage| stage.gate != Gate::Open) {
+    if stages.last().is_none_or(|stage| stage.gate != Gate::Open) {
         let layer = network.layers().len() - 1;
         let affine = identity(network, layer, layer + 1)?;
         stages.push(Stage { layer, affine, gate: Gate::Open });
