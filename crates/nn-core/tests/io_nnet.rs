@@ -272,8 +272,8 @@ fn paths() {
     let missing = nnet::read(folder.join("missing.nnet")).unwrap_err();
     assert!(matches!(missing.cause, ReadCause::Io(_)));
     assert!(matches!(nnet::read(&folder).unwrap_err().cause, ReadCause::Io(_)));
-    let other = read_network(folder.join("model.onnx")).unwrap_err();
-    assert_eq!(other.cause.to_string(), "the extension is neither .nnet nor .safetensors");
+    let other = read_network(folder.join("model.txt")).unwrap_err();
+    assert!(other.cause.to_string().starts_with("the extension is neither .nnet"));
     nnet::save(&file, folder.join("no/such/folder.nnet")).unwrap_err();
     std::fs::remove_dir_all(&folder).unwrap();
 }

@@ -12,7 +12,7 @@ pub const MAX_FILE_BYTES: u64 = 1 << 30;
 
 /// Reads a network from a file, in the format that its extension names.
 ///
-/// `.nnet` and `.safetensors`, in either case. The normalisation of a `.nnet` file
+/// `.nnet`, `.safetensors` and, with the feature `onnx`, `.onnx`, in either case. The normalisation of a `.nnet` file
 /// is left out: [`nnet::read`] keeps it.
 ///
 /// # Errors
@@ -35,6 +35,10 @@ pub fn read_network(path: impl AsRef<Path>) -> Result<Network, ReadError> {
     } else if is("safetensors") {
         safetensors::read(path)
     } else {
+        #[cfg(feature = "onnx")]
+        if is("onnx") {
+            return super::onnx::read(path);
+        }
         Err(ReadError { path: path.to_owned(), cause: ReadCause::Extension })
     }
 }
@@ -63,7 +67,8 @@ pub enum ReadCause {
         limit: u64,
     },
     /// The extension is that of no format.
-    #[error("the extension is neither .nnet nor .safetensors")]
+    #[cfg_attr(feature = "onnx", error("the extension is neither .nnet, .safetensors nor .onnx"))]
+    #[cfg_attr(not(feature = "onnx"), error("the extension is neither .nnet nor .safetensors"))]
     Extension,
     /// The text is not an NNet network.
     #[error(transparent)]
@@ -71,6 +76,10 @@ pub enum ReadCause {
     /// The tensors are not a network.
     #[error(transparent)]
     Safetensors(#[from] safetensors::SafetensorsError),
+    /// The model is not a network that is read.
+    #[cfg(feature = "onnx")]
+    #[error(transparent)]
+    Onnx(#[from] super::onnx::OnnxError),
     /// The tensors are not a dataset.
     #[error(transparent)]
     Dataset(#[from] DatasetError),

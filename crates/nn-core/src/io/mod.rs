@@ -4,6 +4,7 @@
 //! |---|---|---|---|---|
 //! | NNet | `.nnet` | one ReLU network in decimal text, with its [`Normalization`](nnet::Normalization) | [`nnet::read`] | [`nnet::save`] |
 //! | safetensors | `.safetensors` | one ReLU network, named as PyTorch's `Sequential` names it | [`safetensors::read`] | [`safetensors::save`] |
+//! | ONNX (feature `onnx`) | `.onnx` | one network of sequences and residual blocks | `onnx::read` | |
 //! | safetensors | `.safetensors` | images and labels | [`read_dataset`] | |
 //!
 //! [`read_network`] goes by the extension and keeps the network alone. Every
@@ -54,6 +55,8 @@
 //! ```
 
 pub mod nnet;
+#[cfg(feature = "onnx")]
+pub mod onnx;
 pub mod safetensors;
 
 mod container;
