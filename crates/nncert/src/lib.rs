@@ -131,6 +131,7 @@
 //! # Features
 //!
 //! - `exact`: exact evaluation, [`core::exact`](nncert_core).
+//! - `onnx`: [`core::io`] reads ONNX models.
 //! - `serde`: results and regions can be stored. With `serde_json` turn on its
 //!   `float_roundtrip`: without it numbers come back an ulp off, on either side.
 //! - `proptest`: strategies for networks, pairs and regions, to test what you build on top.
