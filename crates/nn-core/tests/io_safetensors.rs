@@ -288,7 +288,7 @@ fn layers_that_are_no_network() {
     ]);
     assert_eq!(
         message(&chain),
-        r#"tensor "2.weight": layer 2 (affine): expected 3 inputs, found 2"#
+        r#"tensor "2.weight": layer 2: expected 3 inputs, found 2"#
     );
 }
 

@@ -231,7 +231,7 @@ fn what_does_not_fit_is_named() {
     let outer = Residual { body: vec![], shortcut: vec![inner.into()] };
     assert_eq!(
         message(vec![Activation::Relu.into(), outer.into()]),
-        "layer 1, shortcut layer 0, body layer 1 (affine): expected 7 inputs, found 50"
+        "layer 1, shortcut layer 0, body layer 1: expected 7 inputs, found 50"
     );
     assert_eq!(
         message(vec![Activation::Clip { lower: 1.0, upper: 0.0 }.into()]),

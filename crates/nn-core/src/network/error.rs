@@ -29,7 +29,7 @@ pub enum NetworkError {
         layer: usize,
     },
     /// A layer does not fit the one before it.
-    #[error("layer {layer} ({kind}): expected {expected} inputs, found {found}")]
+    #[error("layer {layer}: expected {expected} inputs, found {found}")]
     Shape {
         /// The layer, counted from 0.
         layer: usize,
