@@ -94,11 +94,18 @@ impl Activation {
     /// The name and value of the first parameter that makes no function.
     pub(crate) fn absurd(self) -> Option<(&'static str, f64)> {
         match self {
-            // Both comparisons are false for NaN.
-            Self::LeakyRelu { slope } if !(slope.abs() <= MAX_MAGNITUDE) => Some(("slope", slope)),
-            Self::Clip { lower, upper } if !(lower <= upper) => Some(("upper bound", upper)),
-            Self::Clip { lower, .. } if lower == f64::INFINITY => Some(("lower bound", lower)),
-            Self::Clip { upper, .. } if upper == f64::NEG_INFINITY => Some(("upper bound", upper)),
+            Self::LeakyRelu { slope } if slope.is_nan() || slope.abs() > MAX_MAGNITUDE => {
+                Some(("slope", slope))
+            }
+            Self::Clip { lower, upper: _ } if lower.is_nan() || lower == f64::INFINITY => {
+                Some(("lower bound", lower))
+            }
+            Self::Clip { lower, upper } if upper.is_nan() || upper < lower => {
+                Some(("upper bound", upper))
+            }
+            Self::Clip { lower: _, upper } if upper == f64::NEG_INFINITY => {
+                Some(("upper bound", upper))
+            }
             _ => None,
         }
     }

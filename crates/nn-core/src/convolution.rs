@@ -77,12 +77,12 @@ impl Convolution {
         let (groups, outputs) = (self.groups, self.output_channels());
         let [rows, columns] = self.window.output([height, width])?;
         for (which, found) in [("input", channels), ("output", outputs)] {
-            if groups == 0 || found % groups != 0 {
+            if groups == 0 || !found.is_multiple_of(groups) {
                 return Err(LayerError::Groups { groups, which, found });
             }
         }
         let found = self.filters.inputs();
-        if found % self.window.len() != 0 {
+        if !found.is_multiple_of(self.window.len()) {
             let expected = (channels / groups).saturating_mul(self.window.len());
             return Err(LayerError::Filters { expected, found });
         }

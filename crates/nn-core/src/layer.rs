@@ -97,7 +97,12 @@ impl Layer {
         match self {
             Self::Affine(affine) => Some(affine),
             Self::Convolution(convolution) => Some(&convolution.filters),
-            _ => None,
+            Self::Pool(_)
+            | Self::Scale(_)
+            | Self::Select(_)
+            | Self::Flatten
+            | Self::Residual(_)
+            | Self::Activation(_) => None,
         }
     }
 

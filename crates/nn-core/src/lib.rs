@@ -8,6 +8,8 @@
 //!   one input, an [`Evaluator`] for batches in `f32` or `f64`, and
 //!   [`exact::evaluate`](https://docs.rs/nncert-core/latest/nncert_core/exact) (feature `exact`)
 //!   for what the network computes without any rounding.
+//! - Layers are [`Affine`], [`Convolution`], [`Pool`], [`Scale`], [`Select`], flatten,
+//!   [`Activation`], and [`Residual`] blocks of two such sequences.
 //! - A [`Region`] is a box of inputs: built from corners, as an L∞ ball clipped to
 //!   a [`Domain`], or as a ball on some coordinates. It knows which of its
 //!   coordinates are free, tests membership and draws samples.
@@ -15,7 +17,7 @@
 //!   weights, removed neurons. Each returns the network and what was done.
 //! - [`PairedNetworks`] aligns `f` and `f'` neuron by neuron, whatever was removed.
 //!   It is all that a differential analysis accepts.
-//! - [`io`] reads and writes `.nnet` and safetensors.
+//! - [`io`] reads and writes `.nnet` and safetensors, and reads ONNX.
 //!
 //! ```
 //! use nalgebra::{dmatrix, dvector};
@@ -41,6 +43,7 @@
 //! # Features
 //!
 //! - `exact`: exact evaluation in dyadic rationals.
+//! - `onnx`: reading ONNX models.
 //! - `proptest`: strategies for networks, pairs, regions and points in them.
 //! - `serde`: regions, intervals and summaries can be stored.
 

@@ -211,7 +211,7 @@ impl Network {
     /// `f(x)` in `f64`, rounded as it comes.
     ///
     /// For many inputs use an [`Evaluator`](crate::Evaluator); for the exact value
-    /// [`exact::evaluate`](crate::exact::evaluate).
+    /// [`exact::evaluate`](https://docs.rs/nncert-core/latest/nncert_core/exact).
     ///
     /// # Errors
     ///

@@ -4,8 +4,9 @@ use core::cmp::Ordering;
 
 use nalgebra::{DMatrix, DVector, dmatrix, dvector};
 use nncert_core::exact::{self, ExactError};
+use nncert_core::strategies::piecewise_linear;
 use nncert_core::{
-    Activation, Affine, Convolution, Evaluator, Layer, LayerError, LayerKind, Network,
+    Activation, Affine, Convolution, Evaluator, Interval, Layer, LayerError, LayerKind, Network,
     NetworkError, PairedNetworks, Pool, Residual, Scale, Select, Shape, Window, compress,
 };
 use proptest::prelude::*;
@@ -99,6 +100,74 @@ proptest! {
             prop_assert_eq!(affine.as_slice(), expected.as_slice());
             for (exact, value) in exact::evaluate(&network, x.as_slice()).unwrap().iter().zip(&expected) {
                 prop_assert_eq!(exact.compare(*value), Some(Ordering::Equal));
+            }
+        }
+    }
+}
+
+/// A bound on what rounding at every operation can do: everything evaluated on absolute
+/// values, with absolute weights, times the number of operations.
+fn scale_of(network: &Network, x: &[f64]) -> f64 {
+    fn absolute(layers: &[Layer]) -> Vec<Layer> {
+        let each = |layer: &Layer| match layer {
+            Layer::Affine(affine) => Affine::new(affine.weight.abs(), affine.bias.abs()).into(),
+            Layer::Convolution(convolution) => {
+                let Affine { weight, bias } = &convolution.filters;
+                let filters = Affine::new(weight.abs(), bias.abs());
+                Convolution { filters, ..convolution.clone() }.into()
+            }
+            Layer::Scale(Scale { factor, offset }) => {
+                let abs = |values: &[f64]| values.iter().map(|value| value.abs()).collect();
+                Scale { factor: abs(factor), offset: abs(offset) }.into()
+            }
+            // A maximum is at most the sum; the averages times the window are the sums.
+            Layer::Pool(Pool::Max { window }) => {
+                Pool::Average { window: *window, count_include_pad: true }.into()
+            }
+            Layer::Activation(_) => Layer::from(Activation::LeakyRelu { slope: 1.0 }),
+            Layer::Residual(Residual { body, shortcut }) => {
+                Residual { body: absolute(body), shortcut: absolute(shortcut) }.into()
+            }
+            layer => layer.clone(),
+        };
+        layers.iter().map(each).collect()
+    }
+    let layers = absolute(network.layers());
+    let poolings = layers.iter().filter(|layer| layer.kind() == LayerKind::AveragePool).count();
+    let network = Network::new(network.shapes()[0].clone(), layers).unwrap();
+    let x: Vec<f64> = x.iter().map(|value| value.abs()).collect();
+    network.evaluate(&x).unwrap().max() * 4f64.powi(i32::try_from(poolings).unwrap())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn every_piecewise_linear_network_is_evaluated_alike(
+        network in piecewise_linear(0..=4, 1..=3, 1..=7),
+        seed in any::<u16>(),
+    ) {
+        let inputs = network.inputs();
+        let x = DMatrix::from_vec(inputs, 2, filled(inputs * 2, u64::from(seed))).map(|v| v / 7.0);
+        let double = Evaluator::<f64>::new(&network).unwrap().evaluate(&x).unwrap().clone();
+        for (column, x) in x.column_iter().enumerate() {
+            let scale = scale_of(&network, x.as_slice());
+            let y = network.evaluate(x.as_slice()).unwrap();
+            let exact = exact::evaluate(&network, x.as_slice()).unwrap();
+            let narrow = x.map(|value| value as f32);
+            // The inputs are rounded as well.
+            let single = Evaluator::<f32>::new(&network).unwrap();
+            let single = single.clone().evaluate(&DMatrix::from_columns(&[narrow])).unwrap().clone();
+            for output in 0..y.len() {
+                let around = |value: f64, slack: f64| Interval::new(value - slack, value + slack);
+                let slack = 1e-13 * scale + 1e-290;
+                prop_assert!(exact[output].is_within(around(y[output], slack)));
+                prop_assert!(exact[output].is_within(around(double[(output, column)], slack)));
+                // Where f32 does not underflow to nothing or overflow.
+                if scale < 1e30 {
+                    let slack = 1e-4 * scale + 1e-20;
+                    prop_assert!(exact[output].is_within(around(f64::from(single[output]), slack)));
+                }
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::{MAX_LAYERS, MAX_MAGNITUDE, MAX_NESTING, MAX_PARAMETERS, MAX_WIDTH};
 use crate::{Branch, LayerError, LayerKind};
 
-/// Why layers do not make a [`Network`].
+/// Why layers do not make a [`Network`](crate::Network).
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NetworkError {

@@ -26,6 +26,7 @@
 //! ```
 
 mod change;
+mod convolutional;
 mod place;
 mod recipe;
 
@@ -37,6 +38,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use self::change::change;
+use self::convolutional::cnn_recipe;
 use self::place::{corner, point_recipe, region_recipe};
 use self::recipe::recipe;
 use crate::{Network, PairedNetworks, Region};
@@ -77,6 +79,48 @@ pub fn network_of(
     width: RangeInclusive<usize>,
 ) -> impl Strategy<Value = Network> + Clone {
     recipe(inputs, outputs, layers, width).prop_map(|recipe| recipe.build())
+}
+
+/// Small ReLU networks of convolutions, residual blocks (with identity, zero-padding
+/// and convolutional shortcuts) and average pooling.
+///
+/// `parts` counts convolutions, blocks and poolings before the last affine layer;
+/// images have `channels` channels, and a height and width of `size`.
+///
+/// # Panics
+///
+/// When a range is empty, or `channels` or `size` starts at 0.
+///
+/// # Examples
+///
+/// ```
+/// use nncert_core::strategies::convolutional;
+/// use proptest::prelude::*;
+///
+/// proptest!(ProptestConfig::with_cases(16), |(f in convolutional(0..=3, 1..=2, 1..=6))| {
+///     prop_assert!(f.evaluate(&vec![0.5; f.inputs()])?.iter().all(|y| y.is_finite()));
+/// });
+/// ```
+pub fn convolutional(
+    parts: RangeInclusive<usize>,
+    channels: RangeInclusive<usize>,
+    size: RangeInclusive<usize>,
+) -> impl Strategy<Value = Network> + Clone {
+    cnn_recipe(parts, channels, size, false).prop_map(|recipe| recipe.build())
+}
+
+/// As [`convolutional`], with every piecewise linear layer that there is: max
+/// pooling, scales, LeakyReLU (with slopes below 0 too), ReLU6, nested blocks.
+///
+/// # Panics
+///
+/// As [`convolutional`].
+pub fn piecewise_linear(
+    parts: RangeInclusive<usize>,
+    channels: RangeInclusive<usize>,
+    size: RangeInclusive<usize>,
+) -> impl Strategy<Value = Network> + Clone {
+    cnn_recipe(parts, channels, size, true).prop_map(|recipe| recipe.build())
 }
 
 /// A network of [`network`] and a copy of it.

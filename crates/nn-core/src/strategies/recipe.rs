@@ -129,7 +129,7 @@ impl Recipe {
 }
 
 impl LayerRecipe {
-    fn build(&self, inputs: usize, outputs: usize, rng: &mut ChaCha8Rng) -> Affine {
+    pub(super) fn build(&self, inputs: usize, outputs: usize, rng: &mut ChaCha8Rng) -> Affine {
         let mut numbers = Numbers::new(inputs, rng);
         let special = numbers.rng.random_range(0..outputs);
         let mut weight = DMatrix::zeros(outputs, inputs);

@@ -63,7 +63,7 @@ pub enum OnnxError {
         /// The operator.
         operator: String,
         /// What is wrong with it.
-        error: NodeError,
+        error: Box<NodeError>,
     },
     /// A constant that is not read.
     #[error("tensor {tensor:?}: {error}")]

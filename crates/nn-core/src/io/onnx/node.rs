@@ -16,6 +16,9 @@ pub(super) enum Value {
     Computed(usize),
 }
 
+/// A shape, and the numbers in it.
+pub(super) type Numbers<'a> = (&'a [usize], &'a [f64]);
+
 /// ONNX's own operators.
 pub(super) fn is_default_domain(domain: &str) -> bool {
     domain.is_empty() || domain == "ai.onnx"
@@ -103,10 +106,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    pub(super) fn floats(
-        &self,
-        index: usize,
-    ) -> Result<Option<(&'a [usize], &'a [f64])>, NodeError> {
+    pub(super) fn floats(&self, index: usize) -> Result<Option<Numbers<'a>>, NodeError> {
         match self.optional(index)? {
             None => Ok(None),
             Some(Tensor { shape, values: Values::Floats(values) }) => Ok(Some((shape, values))),
@@ -115,7 +115,7 @@ impl<'a> Node<'a> {
     }
 
     /// The constant numbers that an input must be.
-    pub(super) fn weights(&self, index: usize) -> Result<(&'a [usize], &'a [f64]), NodeError> {
+    pub(super) fn weights(&self, index: usize) -> Result<Numbers<'a>, NodeError> {
         let found = self.inputs();
         self.floats(index)?.ok_or(NodeError::Arity { which: "inputs", found })
     }
@@ -252,5 +252,5 @@ pub(super) fn label(proto: &NodeProto) -> String {
 /// `error`, with the node that it is about.
 pub(super) fn at(proto: &NodeProto, error: NodeError) -> OnnxError {
     let operator = proto.op_type.clone().unwrap_or_default();
-    OnnxError::Node { node: label(proto), operator, error }
+    OnnxError::Node { node: label(proto), operator, error: Box::new(error) }
 }

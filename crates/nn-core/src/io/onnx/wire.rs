@@ -144,7 +144,7 @@ impl Walker<'_> {
                     self.varint(stop)?;
                 }
             }
-            Content::Fixed(size) if (stop - self.offset) % size != 0 => {
+            Content::Fixed(size) if !(stop - self.offset).is_multiple_of(size) => {
                 return Err(WireError::Truncated { offset: self.offset, what: "list of numbers" });
             }
             Content::Fixed(_) | Content::Bytes => {}
