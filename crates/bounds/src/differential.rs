@@ -109,7 +109,7 @@ pub fn differential_with(
     relaxations: &Relaxations,
     rounding: Rounding,
 ) -> Result<PairBounds, BoundsError> {
-    Joint::new(pair, region, rounding)?.run(relaxations)
+    Joint::new(pair, region, rounding)?.run(relaxations, None)
 }
 
 /// What the bounds of a pair leave for the parts of the region.
@@ -121,7 +121,8 @@ pub(crate) struct Lessons {
     pub(crate) stability: [Stability; 2],
 }
 
-/// [`differential`] on part of a region, with what is known of the whole.
+/// [`differential`] of some outputs, in that order, on part of a region, with what is
+/// known of the whole.
 ///
 /// Guarantee: the bounds are sound, the influence is heuristic.
 pub(crate) fn differential_within(
@@ -131,12 +132,12 @@ pub(crate) fn differential_within(
     known: Option<&[Stability; 2]>,
 ) -> Result<(PairBounds, Lessons), BoundsError> {
     let mut joint = Joint::new(pair, region, Rounding::Outward)?;
-    joint.influence = Some(Influence::new(&joint.original.input, outputs));
+    joint.influence = Some(Influence::new(&joint.original.input));
     if let Some([original, compressed]) = known {
         joint.original.known = Some(original);
         joint.compressed.known = Some(compressed);
     }
-    let bounds = joint.run(&Relaxations::default())?;
+    let bounds = joint.run(&Relaxations::default(), Some(outputs))?;
     let influence = joint.influence.map(Influence::scores).unwrap_or_default();
     let stability = [joint.original.found, joint.compressed.found];
     Ok((bounds, Lessons { influence, stability }))
@@ -197,11 +198,19 @@ impl<'a> Joint<'a> {
         })
     }
 
-    fn run(&mut self, relaxations: &Relaxations) -> Result<PairBounds, BoundsError> {
+    /// Bounds some outputs, or all of them.
+    fn run(
+        &mut self,
+        relaxations: &Relaxations,
+        outputs: Option<&[usize]>,
+    ) -> Result<PairBounds, BoundsError> {
         loop {
             let mut layer = self.pending()?;
             match self.original.gate() {
-                None => return Ok(self.outputs(layer)),
+                None => {
+                    let all: Vec<usize> = (0..layer.image.bounds.len()).collect();
+                    return Ok(self.outputs(layer, outputs.unwrap_or(&all)));
+                }
                 Some(Gate::Open) => self.pass_open(&layer),
                 Some(Gate::Relu) => {
                     self.refine(&mut layer);
@@ -278,36 +287,35 @@ impl<'a> Joint<'a> {
         layer.tighten(&mixed, &rows.concretise(&self.original.input, self.original.outward));
     }
 
-    fn outputs(&mut self, mut layer: JointPending) -> PairBounds {
+    fn outputs(&mut self, mut layer: JointPending, outputs: &[usize]) -> PairBounds {
         let (region, outward) = (self.original.region, self.original.outward);
-        let all: Vec<usize> = (0..layer.image.bounds.len()).collect();
-        let f = self.original.refine(&mut layer.original, &all);
-        let g = self.compressed.refine(&mut layer.compressed, &all);
-        let joint = self.rows(&layer, &all, true);
+        let f = self.original.refine(&mut layer.original, outputs);
+        let g = self.compressed.refine(&mut layer.compressed, outputs);
+        let joint = self.rows(&layer, outputs, true);
         let input = &self.original.input;
         let apart = f.minus(&g, input);
         let joint_bounds = joint.concretise(input, outward);
         let apart_bounds = apart.concretise(input, outward);
-        layer.tighten(&all, &apart_bounds);
-        layer.tighten(&all, &joint_bounds);
+        layer.tighten(outputs, &apart_bounds);
+        layer.tighten(outputs, &joint_bounds);
         if let Some(influence) = &mut self.influence {
             influence.spread(&joint);
         }
-        let outputs = all.iter().map(|&output| {
-            let (j, a) = (joint_bounds[output], apart_bounds[output]);
+        let envelopes = outputs.iter().enumerate().map(|(row, &output)| {
+            let (j, a) = (joint_bounds[row], apart_bounds[row]);
             let lower = if j.lower >= a.lower { &joint } else { &apart };
             let upper = if j.upper <= a.upper { &joint } else { &apart };
             Envelope {
-                lower: lower.lower_form(output, region, outward),
-                upper: upper.upper_form(output, region, outward),
+                lower: lower.lower_form(row, region, outward),
+                upper: upper.upper_form(row, region, outward),
                 bounds: layer.image.bounds.get(output),
             }
         });
         PairBounds {
             region: region.clone(),
-            outputs: outputs.collect(),
-            original: layer.original.image.bounds.iter().collect(),
-            compressed: layer.compressed.image.bounds.iter().collect(),
+            outputs: envelopes.collect(),
+            original: outputs.iter().map(|&o| layer.original.image.bounds.get(o)).collect(),
+            compressed: outputs.iter().map(|&o| layer.compressed.image.bounds.get(o)).collect(),
             products: self.products + self.original.products + self.compressed.products,
         }
     }

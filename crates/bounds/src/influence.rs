@@ -21,8 +21,6 @@ use crate::rows::Rows;
 #[derive(Debug)]
 pub(crate) struct Influence {
     widths: Vec<f64>,
-    /// The outputs that count.
-    outputs: Vec<usize>,
     /// One for each stage that has been relaxed.
     stages: Vec<Trail>,
     /// The neurons that were bounded last.
@@ -47,15 +45,9 @@ struct Neuron {
 }
 
 impl Influence {
-    pub(crate) fn new(input: &Intervals, outputs: &[usize]) -> Self {
+    pub(crate) fn new(input: &Intervals) -> Self {
         let widths: Vec<f64> = input.iter().map(Interval::width).collect();
-        Self {
-            scores: vec![0.0; widths.len()],
-            widths,
-            outputs: outputs.to_vec(),
-            stages: Vec::new(),
-            latest: Vec::new(),
-        }
+        Self { scores: vec![0.0; widths.len()], widths, stages: Vec::new(), latest: Vec::new() }
     }
 
     /// Takes note of the forms of the neurons of a layer that were bounded.
@@ -91,14 +83,13 @@ impl Influence {
 
     /// Weighs a stage by the coefficients that the outputs have on what comes out of it.
     pub(crate) fn weigh(&mut self, stage: usize, delta: &DMatrix<f64>, x: &DMatrix<f64>) {
-        let half = delta.ncols() / 2;
         let Trail { gaps, shares } = &self.stages[stage];
+        let size = |matrix: &DMatrix<f64>, neuron: usize| -> f64 {
+            matrix.row(neuron).iter().map(|a| a.abs()).sum()
+        };
         for (neuron, ((face, line), shares)) in gaps.iter().zip(shares).enumerate() {
             let Some(shares) = shares else { continue };
-            let rows = self.outputs.iter().flat_map(|&output| [output, half + output]);
-            let weight: f64 = rows
-                .map(|row| delta[(neuron, row)].abs() * face + x[(neuron, row)].abs() * line)
-                .sum();
+            let weight = size(delta, neuron) * face + size(x, neuron) * line;
             for (score, share) in self.scores.iter_mut().zip(shares) {
                 *score += weight * share;
             }
@@ -107,13 +98,9 @@ impl Influence {
 
     /// Adds how far the outputs' own forms move with each input.
     pub(crate) fn spread(&mut self, outputs: &Rows) {
-        let half = outputs.neurons();
-        for &output in &self.outputs {
-            for row in [output, half + output] {
-                let column = outputs.coefficients.column(row);
-                for ((score, c), width) in self.scores.iter_mut().zip(&column).zip(&self.widths) {
-                    *score += c.abs() * width;
-                }
+        for column in outputs.coefficients.column_iter() {
+            for ((score, c), width) in self.scores.iter_mut().zip(&column).zip(&self.widths) {
+                *score += c.abs() * width;
             }
         }
     }

@@ -361,10 +361,8 @@ impl<'a> Search<'a> {
         let (bounds, lessons) = differential_within(self.pair, region, &self.outputs, known)?;
         let Lessons { influence, stability } = lessons;
         self.boxes += 1;
-        let difference = |&output: &usize| bounds.outputs[output].bounds;
-        let epsilon = self.outputs.iter().map(difference).map(Interval::magnitude);
-        let epsilon = epsilon.fold(0.0, f64::max);
-        if self.outputs.iter().map(difference).all(|d| self.property.holds(d)) {
+        let epsilon = bounds.epsilon();
+        if bounds.outputs.iter().all(|output| self.property.holds(output.bounds)) {
             self.decided = self.decided.max(epsilon);
             return Ok(());
         }
@@ -401,9 +399,8 @@ impl<'a> Search<'a> {
 
     /// Tries the corners at which the bounds of the difference are reached.
     fn attack(&self, bounds: &PairBounds) -> Option<Witness> {
-        let undecided = |output: &&usize| !self.property.holds(bounds.outputs[**output].bounds);
-        for &output in self.outputs.iter().filter(undecided) {
-            let envelope = &bounds.outputs[output];
+        let outputs = self.outputs.iter().zip(&bounds.outputs);
+        for (&output, envelope) in outputs.filter(|(_, e)| !self.property.holds(e.bounds)) {
             let up = corner(&envelope.upper.coefficients, &bounds.region);
             let down: Vec<f64> = envelope.lower.coefficients.iter().map(|c| -c).collect();
             for input in [up, corner(&down, &bounds.region), bounds.region.centre()] {

@@ -286,10 +286,7 @@ fn layers_that_are_no_network() {
         ("2.weight", "F64", &[1, 3], doubles(&[1.0, 1.0, 1.0])),
         ("2.bias", "F64", &[1], doubles(&[1.0])),
     ]);
-    assert_eq!(
-        message(&chain),
-        r#"tensor "2.weight": layer 2: expected 3 inputs, found 2"#
-    );
+    assert_eq!(message(&chain), r#"tensor "2.weight": layer 2: expected 3 inputs, found 2"#);
 }
 
 /// Tensors without numbers may declare any size, and none may cost time.
