@@ -143,6 +143,9 @@ pub(crate) fn differential_within(
     Ok((bounds, Lessons { influence, stability }))
 }
 
+/// From this share of a neuron's own interval on, a difference is not small.
+const COARSE: f64 = 1.0 / 64.0;
+
 /// Both networks and the difference, as far as they have been relaxed.
 ///
 /// The two chains keep the same neurons, those that are not dead in both networks,
@@ -276,15 +279,21 @@ impl<'a> Joint<'a> {
     fn refine(&mut self, layer: &mut JointPending) {
         let mixed = layer.mixed();
         let f = self.original.refine(&mut layer.original, &mixed);
-        let g = self.compressed.refine(&mut layer.compressed, &mixed);
         if let Some(influence) = &mut self.influence {
             influence.remember(&mixed, &f, &layer.original.image.bounds);
         }
-        let apart = f.minus(&g, &self.original.input);
-        layer.tighten(&mixed, &apart.concretise(&self.original.input, self.original.outward));
-        let mixed = layer.mixed();
         let rows = self.rows(layer, &mixed, false);
         layer.tighten(&mixed, &rows.concretise(&self.original.input, self.original.outward));
+        // Where the difference is small, `x - δ` bounds `x'` as well as a pass of its own.
+        let coarse = |&row: &usize| layer.is_mixed(mixed[row]) && layer.is_coarse(mixed[row]);
+        let coarse: Vec<usize> = (0..mixed.len()).filter(coarse).collect();
+        if coarse.is_empty() {
+            return;
+        }
+        let neurons: Vec<usize> = coarse.iter().map(|&row| mixed[row]).collect();
+        let g = self.compressed.refine(&mut layer.compressed, &neurons);
+        let apart = f.pick(&coarse).minus(&g, &self.original.input);
+        layer.tighten(&neurons, &apart.concretise(&self.original.input, self.original.outward));
     }
 
     fn outputs(&mut self, mut layer: JointPending, outputs: &[usize]) -> PairBounds {
@@ -392,11 +401,18 @@ impl JointPending {
 
     /// The neurons whose two ReLUs are not both known to be on one side.
     fn mixed(&self) -> Vec<usize> {
-        let mixed = |neuron: &usize| {
-            let (x, y, _) = self.at(*neuron);
-            unstable(x) || unstable(y) || (x.upper <= 0.0) != (y.upper <= 0.0)
-        };
-        (0..self.image.bounds.len()).filter(mixed).collect()
+        (0..self.image.bounds.len()).filter(|&neuron| self.is_mixed(neuron)).collect()
+    }
+
+    fn is_mixed(&self, neuron: usize) -> bool {
+        let (x, y, _) = self.at(neuron);
+        unstable(x) || unstable(y) || (x.upper <= 0.0) != (y.upper <= 0.0)
+    }
+
+    /// Whether the difference of a neuron is not small beside the neuron itself.
+    fn is_coarse(&self, neuron: usize) -> bool {
+        let (x, _, d) = self.at(neuron);
+        d.width() > COARSE * x.width()
     }
 
     /// Takes over bounds of the differences of some neurons.

@@ -45,6 +45,17 @@ impl Rows {
         Self { coefficients, constants: signed(1.0).chain(signed(-1.0)).collect() }
     }
 
+    /// The rows of some neurons, by their places, and of their negations.
+    pub(crate) fn pick(&self, neurons: &[usize]) -> Self {
+        let m = self.neurons();
+        let rows: Vec<usize> =
+            neurons.iter().copied().chain(neurons.iter().map(|&n| m + n)).collect();
+        Self {
+            coefficients: self.coefficients.select_columns(&rows),
+            constants: rows.iter().map(|&row| self.constants[row]).collect(),
+        }
+    }
+
     /// The number of neurons, half the number of rows.
     pub(crate) fn neurons(&self) -> usize {
         self.constants.len() / 2
