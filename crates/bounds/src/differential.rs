@@ -160,6 +160,8 @@ struct Joint<'a> {
     scratch: DMatrix<f64>,
     /// Multiplications in matrix products so far, beside those of the chains.
     products: u64,
+    /// Whether most differences were coarse in the layer before.
+    coarse: bool,
     /// What the bounds owe to each input, when it is asked for.
     influence: Option<Influence>,
 }
@@ -197,6 +199,7 @@ impl<'a> Joint<'a> {
             steps: Vec::new(),
             scratch: DMatrix::zeros(0, 0),
             products: 0,
+            coarse: false,
             influence: None,
         })
     }
@@ -282,18 +285,38 @@ impl<'a> Joint<'a> {
         if let Some(influence) = &mut self.influence {
             influence.remember(&mixed, &f, &layer.original.image.bounds);
         }
-        let rows = self.rows(layer, &mixed, false);
-        layer.tighten(&mixed, &rows.concretise(&self.original.input, self.original.outward));
-        // Where the difference is small, `x - δ` bounds `x'` as well as a pass of its own.
-        let coarse = |&row: &usize| layer.is_mixed(mixed[row]) && layer.is_coarse(mixed[row]);
-        let coarse: Vec<usize> = (0..mixed.len()).filter(coarse).collect();
-        if coarse.is_empty() {
-            return;
+        // What was coarse in the layer before is likely to be so in this one: then the
+        // two passes apart come first, and leave fewer neurons to the joint one.
+        if self.coarse {
+            self.refine_apart(layer, &mixed, &f);
+            let rest = layer.mixed();
+            self.refine_jointly(layer, &rest);
+        } else {
+            self.refine_jointly(layer, &mixed);
+            // Where the difference is small, `x - δ` bounds `x'` as well as a pass of its own.
+            let coarse = |&row: &usize| layer.is_mixed(mixed[row]) && layer.is_coarse(mixed[row]);
+            let coarse: Vec<usize> = (0..mixed.len()).filter(coarse).collect();
+            if !coarse.is_empty() {
+                let neurons: Vec<usize> = coarse.iter().map(|&row| mixed[row]).collect();
+                self.refine_apart(layer, &neurons, &f.pick(&coarse));
+            }
         }
-        let neurons: Vec<usize> = coarse.iter().map(|&row| mixed[row]).collect();
-        let g = self.compressed.refine(&mut layer.compressed, &neurons);
-        let apart = f.pick(&coarse).minus(&g, &self.original.input);
-        layer.tighten(&neurons, &apart.concretise(&self.original.input, self.original.outward));
+        let coarse = mixed.iter().filter(|&&neuron| layer.is_coarse(neuron)).count();
+        self.coarse = 2 * coarse > mixed.len();
+    }
+
+    /// Tightens the bounds of some neurons by the joint pass.
+    fn refine_jointly(&mut self, layer: &mut JointPending, neurons: &[usize]) {
+        let rows = self.rows(layer, neurons, false);
+        layer.tighten(neurons, &rows.concretise(&self.original.input, self.original.outward));
+    }
+
+    /// Tightens the bounds of some neurons by a pass over `f'`, and by how far it stays
+    /// from the pass over `f` that gave `f`.
+    fn refine_apart(&mut self, layer: &mut JointPending, neurons: &[usize], f: &Rows) {
+        let g = self.compressed.refine(&mut layer.compressed, neurons);
+        let apart = f.minus(&g, &self.original.input);
+        layer.tighten(neurons, &apart.concretise(&self.original.input, self.original.outward));
     }
 
     fn outputs(&mut self, mut layer: JointPending, outputs: &[usize]) -> PairBounds {
