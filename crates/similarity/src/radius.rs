@@ -145,8 +145,7 @@ pub fn certified_radius(
     method: Method,
     search: &RadiusSearch,
 ) -> Result<RadiusVerdict, SimilarityError> {
-    let observer = |_: Probe| ControlFlow::Continue(());
-    certified_radius_observed(pair, balls, epsilon, gamma, method, search, observer)
+    certified_radius_observed(pair, balls, epsilon, gamma, method, search, unobserved)
 }
 
 /// [`certified_radius`] for `γ = 1`: the outputs agree everywhere on the ball.
@@ -161,9 +160,8 @@ pub fn worst_case_radius(
     method: Method,
     search: &RadiusSearch,
 ) -> Result<RadiusVerdict, SimilarityError> {
-    let observer = |_: Probe| ControlFlow::Continue(());
     let method = method.with_tail(Tail::WorstCase);
-    Search { pair, balls, epsilon, gamma: 1.0, method }.run(search, observer)
+    Search { pair, balls, epsilon, gamma: 1.0, method }.run(search, unobserved)
 }
 
 /// [`certified_radius`] with an observer that sees every radius that is tried.
@@ -184,6 +182,11 @@ pub fn certified_radius_observed(
     observer: impl FnMut(Probe) -> ControlFlow<()>,
 ) -> Result<RadiusVerdict, SimilarityError> {
     Search { pair, balls, epsilon, gamma: gamma.get(), method }.run(search, observer)
+}
+
+/// The observer that lets every search run to its end.
+fn unobserved(_: Probe) -> ControlFlow<()> {
+    ControlFlow::Continue(())
 }
 
 /// What is searched for.
