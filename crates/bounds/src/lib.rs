@@ -90,7 +90,9 @@
 //!
 //! [`relu_lines`] and [`relu_difference_faces`] are the sound default of every
 //! pass. [`crown_with`] and [`differential_with`] take other [`Relaxations`], to try
-//! one: a pass is as sound as they are.
+//! one: a pass is as sound as they are. [`activation_lines`] and
+//! [`activation_difference_faces`] are the same for every
+//! [`Activation`](nncert_core::Activation).
 //!
 //! # Reproducibility
 //!
@@ -109,31 +111,44 @@
 //! - J. Li, F. Song, G. Li, *SimCert: Probabilistic Certification for Behavioral
 //!   Similarity in Deep Neural Network Compression*.
 
+mod activation;
+mod alpha;
+mod alpha_difference;
 mod chain;
 mod crown;
 mod dense;
-mod dense_layer;
 mod differential;
 mod envelope;
 mod error;
 mod forward;
+mod free;
+mod graph;
 mod influence;
 mod interval;
 mod intervals;
 mod kernel;
+mod linear;
+mod parallel;
 mod relaxations;
 mod relu;
 mod rounding;
 mod rows;
+mod scratch;
 mod stability;
-mod stage;
 mod verify;
 
 #[cfg(feature = "proptest")]
 pub mod strategies;
 
-pub use crown::{NetworkBounds, crown, crown_with};
-pub use differential::{PairBounds, differential, differential_with};
+pub use activation::{
+    activation_difference_faces, activation_difference_interval, activation_interval,
+    activation_lines,
+};
+pub use alpha::AlphaOptions;
+pub use crown::{NetworkBounds, alpha_crown, crown, crown_in, crown_with};
+pub use differential::{
+    PairBounds, alpha_differential, differential, differential_in, differential_with,
+};
 pub use envelope::{AffineForm, Envelope};
 pub use error::BoundsError;
 pub use forward::forward;
@@ -141,7 +156,8 @@ pub use interval::interval;
 pub use relaxations::Relaxations;
 pub use relu::{Face, Faces, Line, Lines, relu_difference_faces, relu_lines};
 pub use rounding::Rounding;
+pub use scratch::Scratch;
 pub use verify::{
-    Agreement, DifferentialVerifier, Limits, Progress, Report, UnknownReason, Verdict, VerifyError,
-    Witness,
+    Agreement, DifferentialVerifier, Disagreement, Limits, MAX_CLASSES, Outputs, Progress,
+    Property, Report, TopOne, UnknownReason, Verdict, VerifyError, Witness,
 };
