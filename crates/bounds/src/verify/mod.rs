@@ -37,12 +37,14 @@ impl Default for Limits {
 /// Proves that a network and its copy agree on a region, or finds an input where they
 /// do not.
 ///
-/// An attack comes first. Then the region is bounded by
-/// [`differential`](crate::differential) and cut in two where that is not enough, at
-/// the input to which the bounds owe most. The worst boxes come first, several at a
-/// time: they share matrix products, and with feature `rayon` the threads of the
-/// current pool. The corners at which the bounds are reached are tried as
-/// counterexamples.
+/// The region is bounded whole by [`differential`](crate::differential). Where that does
+/// not decide, an attack comes first; then the region is cut in two, at the input to
+/// which the bounds owe most. The worst boxes come first, several at a time: they share
+/// matrix products, and with feature `rayon` the threads of the current pool. The corners
+/// at which the bounds are reached are tried as counterexamples.
+///
+/// Time is looked at between rounds: the first bound is always finished, and a large
+/// network takes its time for one.
 ///
 /// Guarantee: [`Verdict::Certified`] is sound, a [`Witness`] is replayed in exact
 /// arithmetic (in outward-rounded intervals where a network has a sigmoid or tanh).

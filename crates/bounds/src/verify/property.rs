@@ -33,7 +33,7 @@ pub struct Agreement {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Outputs {
-    /// All of them.
+    /// All of them at once: the L∞ distance of the output vectors.
     #[default]
     All,
     /// One, counted from 0.
@@ -41,7 +41,7 @@ pub enum Outputs {
 }
 
 impl Outputs {
-    /// Whether an output is among them.
+    /// Whether an output counts.
     #[must_use]
     pub fn includes(self, output: usize) -> bool {
         match self {
