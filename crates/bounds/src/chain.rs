@@ -239,12 +239,7 @@ impl<'a> Chain<'a> {
     /// Tightens the pending bounds of some neurons by rows of them.
     pub(crate) fn take_over(&mut self, pending: &mut [Image], neurons: &[Vec<usize>], rows: &Rows) {
         self.products += rows.products;
-        for (index, neurons) in neurons.iter().enumerate() {
-            let bounds = rows.concretise(index, &self.input[index], self.outward);
-            for (&neuron, bound) in neurons.iter().zip(bounds) {
-                pending[index].tighten(neuron, bound);
-            }
-        }
+        tighten(pending, neurons, &rows.bounds(self.input, self.outward));
     }
 
     /// Moves past the gate of the pending stage, keeping the neurons `live`.
@@ -285,6 +280,15 @@ impl<'a> Chain<'a> {
             all.filter(alive).collect()
         } else {
             all.collect()
+        }
+    }
+}
+
+/// Takes over bounds of some neurons of every box.
+pub(crate) fn tighten(pending: &mut [Image], neurons: &[Vec<usize>], bounds: &[Vec<Interval>]) {
+    for (image, (neurons, bounds)) in pending.iter_mut().zip(neurons.iter().zip(bounds)) {
+        for (&neuron, bound) in neurons.iter().zip(bounds) {
+            image.tighten(neuron, *bound);
         }
     }
 }

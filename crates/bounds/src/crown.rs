@@ -6,7 +6,7 @@ use nncert_core::{Activation, Interval, Network, Region};
 
 use crate::activation::is_linear_on;
 use crate::alpha::AlphaOptions;
-use crate::chain::Chain;
+use crate::chain::{Chain, tighten};
 use crate::dense::Image;
 use crate::differential::parts;
 use crate::envelope::Envelope;
@@ -178,6 +178,7 @@ fn run(
     alpha: Option<&AlphaOptions>,
 ) -> Result<NetworkBounds, BoundsError> {
     let graph = Graph::new(network, region)?;
+    graph.check_forms(network, region)?;
     let input = [Intervals::of(region, region.free())];
     let mut chain = Chain::new(&graph, &input, rounding);
     chain.free = alpha.is_some();
@@ -214,13 +215,18 @@ pub(crate) fn refine(
     let between = alpha.filter(|options| options.intermediate > 0);
     let between = between.map(|options| (options.intermediate, options));
     let parts: Vec<Vec<Vec<usize>>> = parts(unstable, chain.batch().min(PART)).collect();
-    let rows = {
+    let bounds = {
         let (chain, pending) = (&*chain, &*pending);
-        in_parallel(&parts, scratch, |scratch, part| bound(chain, pending, part, between, scratch))
+        in_parallel(&parts, scratch, |scratch, part| {
+            let rows = bound(chain, pending, part, between, scratch);
+            let bounds = rows.bounds(chain.input, chain.outward);
+            scratch.give(rows.coefficients);
+            (bounds, rows.products)
+        })
     };
-    for (part, rows) in parts.iter().zip(rows) {
-        chain.take_over(pending, part, &rows);
-        scratch.give(rows.coefficients);
+    for (part, (bounds, products)) in parts.iter().zip(bounds) {
+        chain.products += products;
+        tighten(pending, part, &bounds);
     }
 }
 

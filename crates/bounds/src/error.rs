@@ -22,16 +22,16 @@ pub enum BoundsError {
         /// Its kind.
         kind: LayerKind,
     },
-    /// A layer would be written out as a matrix, and that is too large.
-    #[error("layer {layer} ({kind}): {entries} matrix entries are more than the limit of {limit}")]
+    /// A layer would need a matrix, or the outputs affine forms, that are too large.
+    #[error("layer {layer} ({kind}): {entries} numbers are more than the limit of {limit}")]
     TooLarge {
         /// The layer, counted from 0.
         layer: usize,
         /// Its kind.
         kind: LayerKind,
-        /// The entries that the matrix would have.
+        /// The numbers that it would take.
         entries: usize,
-        /// The most that are written out.
+        /// The most that are taken.
         limit: usize,
     },
     /// The values of a layer may exceed the range of `f64`.

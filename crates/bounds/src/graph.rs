@@ -25,6 +25,9 @@ use crate::kernel::Sums;
 use crate::linear::{Compact, Linear, Sparse, linear_of_layer};
 use crate::rounding::gamma;
 
+/// The most coefficients that the affine forms of all outputs may have.
+const MAX_FORMS: usize = 1 << 27;
+
 /// What follows the sum of a stage.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Gate {
@@ -102,6 +105,21 @@ impl<'a> Graph<'a> {
         Ok(Self::finish(graph, region))
     }
 
+    /// Fails when affine forms of all outputs would be too large.
+    pub(crate) fn check_forms(
+        &self,
+        network: &Network,
+        region: &Region,
+    ) -> Result<(), BoundsError> {
+        let entries = network.outputs().saturating_mul(region.dimension());
+        if entries <= MAX_FORMS {
+            return Ok(());
+        }
+        let layer = network.layers().len() - 1;
+        let kind = network.layers()[layer].kind();
+        Err(BoundsError::TooLarge { layer, kind, entries, limit: MAX_FORMS })
+    }
+
     /// What is left once the biases are folded: maps over the free inputs.
     fn finish(mut stages: Vec<Stage<'a>>, region: &Region) -> Self {
         let free = region.free().to_vec();
@@ -162,6 +180,7 @@ impl<'a> PairGraph<'a> {
         }
         let (original, compressed) =
             (Graph::finish(original, region), Graph::finish(compressed, region));
+        original.check_forms(pair.original(), region)?;
         Ok(Self { original, compressed, differences })
     }
 }

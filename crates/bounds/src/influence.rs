@@ -24,7 +24,12 @@ pub(crate) struct Influence {
     /// The neurons that were bounded last.
     latest: Vec<Neuron>,
     scores: Vec<f64>,
+    /// How many shares may still be remembered: beyond that, neurons do not count.
+    room: usize,
 }
+
+/// The most shares that are remembered.
+const MAX_SHARES: usize = 1 << 23;
 
 /// What a stage leaves behind.
 #[derive(Debug, Default)]
@@ -45,7 +50,8 @@ struct Neuron {
 impl Influence {
     pub(crate) fn new(input: &Intervals) -> Self {
         let widths: Vec<f64> = input.iter().map(Interval::width).collect();
-        Self { scores: vec![0.0; widths.len()], widths, stages: Vec::new(), latest: Vec::new() }
+        let scores = vec![0.0; widths.len()];
+        Self { scores, widths, stages: Vec::new(), latest: Vec::new(), room: MAX_SHARES }
     }
 
     /// Takes note of the forms of the neurons of a layer that were bounded.
@@ -61,7 +67,10 @@ impl Influence {
             let shares = row.iter().zip(&self.widths).map(|(a, w)| a.abs() * w * scale);
             Neuron { index, shares: shares.collect() }
         };
-        self.latest.extend(neurons.iter().zip(rows.chunks(self.widths.len())).map(neuron));
+        let inputs = self.widths.len();
+        let count = neurons.len().min(self.room / inputs);
+        self.room -= count * inputs;
+        self.latest.extend(neurons.iter().zip(rows.chunks(inputs)).take(count).map(neuron));
     }
 
     /// Takes note of the gate behind that layer.

@@ -118,6 +118,12 @@ impl Rows {
         lower.iter().zip(negated).map(|(&low, &neg)| Interval::new(low, -neg)).collect()
     }
 
+    /// The bounds of each neuron of every box over its inputs.
+    pub(crate) fn bounds(&self, input: &[Intervals], outward: bool) -> Vec<Vec<Interval>> {
+        let bounds = input.iter().enumerate();
+        bounds.map(|(index, input)| self.concretise(index, input, outward)).collect()
+    }
+
     /// Rows that bound `x - y` from rows of `x` and of `y` over the same inputs.
     pub(crate) fn minus(&self, other: &Self, input: &[Intervals]) -> Self {
         let mut difference = self.clone();
