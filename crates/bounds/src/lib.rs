@@ -134,6 +134,7 @@
 mod activation;
 mod alpha;
 mod alpha_difference;
+mod bisect;
 mod chain;
 mod crown;
 mod dense;
@@ -165,6 +166,7 @@ pub use activation::{
     activation_lines,
 };
 pub use alpha::AlphaOptions;
+pub use bisect::{Bisection, BoundedBox};
 pub use crown::{NetworkBounds, alpha_crown, crown, crown_in, crown_with};
 pub use differential::{
     PairBounds, alpha_differential, differential, differential_in, differential_with,

@@ -3,38 +3,23 @@
 use core::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-use nncert_core::{Interval, Region};
+use nncert_core::Region;
 
 use super::question::{Judgement, Question};
 use super::{Progress, VerifyError, Witness, attack};
-use crate::BoundsError;
-use crate::PairBounds;
-use crate::differential::{Lessons, differential_within};
-use crate::graph::PairGraph;
-use crate::parallel::in_parallel;
-use crate::scratch::Scratch;
-use crate::stability::Stability;
+use crate::bisect::{Bisection, BoundedBox, share};
 
 /// The most boxes that are cut in a round.
 const ROUND: u64 = 16;
-/// The most boxes that share a matrix product.
-const GROUP: u64 = 8;
 /// What a round multiplies at most, if it cuts more than one box.
 const ROUND_PRODUCTS: u64 = 1 << 31;
-/// What a group multiplies at most, if it has more than one box. Small products gain by
-/// being shared; large ones are as fast alone.
-const GROUP_PRODUCTS: u64 = 1 << 26;
 
 /// An undecided box.
 #[derive(Debug)]
 struct Node {
-    region: Region,
+    bounded: BoundedBox,
     /// A bound on it, of what the report is about.
     epsilon: f64,
-    /// The input at which to cut.
-    input: usize,
-    /// What is known of the networks on it, and so on its halves.
-    stability: [Stability; 2],
     /// When it was made, so that the order never depends on the heap.
     serial: usize,
 }
@@ -60,53 +45,35 @@ impl PartialEq for Node {
 
 impl Eq for Node {}
 
-/// A box that is to be bounded, and what is known of one that it is part of.
-type Task<'n> = (Region, Option<&'n [Stability; 2]>);
-
-/// A box that has been bounded.
-type Bounded = (PairBounds, Lessons);
-
 pub(super) struct Search<'a> {
     question: &'a Question<'a>,
-    graph: PairGraph<'a>,
+    bisection: Bisection<'a>,
     open: BinaryHeap<Node>,
     boxes: usize,
     /// The largest bound on the boxes that are decided.
     decided: f64,
-    /// How many boxes are cut in a round, and how many are bounded together.
+    /// How many boxes are cut in a round.
     round: usize,
-    group: usize,
-    scratch: Scratch,
     pub(super) witness: Option<Witness>,
     pub(super) exhausted: bool,
 }
 
 impl<'a> Search<'a> {
-    /// A search that has tried an attack, and bounded the region whole.
+    /// A search that has bounded the region whole and, if need be, tried an attack.
     pub(super) fn new(question: &'a Question<'a>, region: &Region) -> Result<Self, VerifyError> {
-        let graph = PairGraph::new(&question.bounded, region)?;
+        let (bisection, whole) = Bisection::new(&question.bounded, region, &question.rows)?;
+        let round = share(whole.bounds.products, ROUND_PRODUCTS, ROUND);
         let mut search = Self {
             question,
-            graph,
+            bisection,
             open: BinaryHeap::new(),
             boxes: 0,
             decided: 0.0,
-            round: 1,
-            group: 1,
-            scratch: Scratch::default(),
+            round,
             witness: None,
             exhausted: false,
         };
-        let root = search.bound(&[(region.clone(), None)])?;
-        for bounded in root {
-            let products = bounded.0.products.max(1);
-            let share = |most: u64, limit: u64| {
-                usize::try_from((most / products).clamp(1, limit)).unwrap_or(1)
-            };
-            search.round = share(ROUND_PRODUCTS, ROUND);
-            search.group = share(GROUP_PRODUCTS, GROUP);
-            search.add(bounded);
-        }
+        search.add(whole);
         if search.witness.is_none() && !search.open.is_empty() {
             search.witness = attack::search(question, question.asked(), region);
         }
@@ -123,90 +90,28 @@ impl<'a> Search<'a> {
     pub(super) fn cut(&mut self, budget: usize) -> Result<(), VerifyError> {
         let count = self.round.min(budget.div_ceil(2)).max(1);
         let nodes: Vec<Node> = core::iter::from_fn(|| self.open.pop()).take(count).collect();
-        let halves = nodes.iter().flat_map(|node| {
-            halves(&node.region, node.input).map(|half| (half, Some(&node.stability)))
-        });
-        let tasks: Vec<Task<'_>> = halves.collect();
-        let bounded = self.bound(&tasks)?;
-        for bounded in bounded {
-            self.add(bounded);
-        }
-        if self.witness.is_some() {
-            // Where there is a witness the bounds of the halves are bounds all the same.
-            let worst = nodes.iter().map(|node| node.epsilon).fold(0.0, f64::max);
-            self.decided = self.decided.max(worst);
-        }
+        let boxes: Vec<&BoundedBox> = nodes.iter().map(|node| &node.bounded).collect();
+        let halves = self.bisection.halve(&boxes)?;
+        halves.into_iter().flatten().for_each(|half| self.add(half));
         Ok(())
     }
 
-    /// Bounds boxes, some at a time.
-    fn bound(&mut self, tasks: &[Task<'_>]) -> Result<Vec<Bounded>, BoundsError> {
-        let group = |scratch: &mut Scratch, tasks: &&[Task<'_>]| {
-            let (regions, known): (Vec<Region>, Vec<_>) = tasks.iter().cloned().unzip();
-            differential_within(scratch, &self.graph, &regions, &self.question.rows, &known)
-        };
-        let groups: Vec<&[Task<'_>]> = tasks.chunks(self.group).collect();
-        let mut scratch = core::mem::take(&mut self.scratch);
-        let bounded = in_parallel(&groups, &mut scratch, group);
-        self.scratch = scratch;
-        let bounded: Result<Vec<Vec<Bounded>>, BoundsError> = bounded.into_iter().collect();
-        Ok(bounded?.into_iter().flatten().collect())
-    }
-
     /// Keeps a box if it is undecided.
-    fn add(&mut self, (bounds, lessons): Bounded) {
+    fn add(&mut self, bounded: BoundedBox) {
         self.boxes += 1;
-        let Judgement { open, epsilon } = self.question.judge(&bounds);
+        let Judgement { open, epsilon } = self.question.judge(&bounded.bounds);
         if open.is_empty() {
             self.decided = self.decided.max(epsilon);
             return;
         }
         if self.witness.is_none() {
-            self.witness = attack::corners(self.question, &bounds, &open);
+            self.witness = attack::corners(self.question, &bounded.bounds, &open);
         }
-        let Lessons { influence, stability } = lessons;
-        let region = bounds.region;
-        match most_influential(&region, &self.graph.original.free, &influence) {
-            Some(input) => {
-                let serial = self.boxes;
-                self.open.push(Node { region, epsilon, input, stability, serial });
-            }
-            None => {
-                self.exhausted = true;
-                self.decided = self.decided.max(epsilon);
-            }
+        if bounded.cut.is_some() {
+            self.open.push(Node { bounded, epsilon, serial: self.boxes });
+        } else {
+            self.exhausted = true;
+            self.decided = self.decided.max(epsilon);
         }
     }
-}
-
-/// The input of the greatest influence among those that can still be cut; the widest
-/// where none has any.
-fn most_influential(region: &Region, free: &[usize], influence: &[f64]) -> Option<usize> {
-    let cuttable = |input: usize| {
-        let middle = middle(region.interval(input));
-        region.lower()[input] < middle && middle < region.upper()[input]
-    };
-    let score = |score: f64| if score.is_finite() { score } else { 0.0 };
-    free.iter()
-        .zip(influence)
-        .filter(|(input, _)| cuttable(**input))
-        .map(|(&input, &value)| (score(value), region.interval(input).width(), input))
-        .max_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)).then(b.2.cmp(&a.2)))
-        .map(|(_, _, input)| input)
-}
-
-fn middle(interval: Interval) -> f64 {
-    interval.lower + interval.width() / 2.0
-}
-
-/// The two halves of a region; they share the cut.
-fn halves(region: &Region, input: usize) -> [Region; 2] {
-    let middle = middle(region.interval(input));
-    let (mut low, mut high) = (region.lower().to_vec(), region.upper().to_vec());
-    high[input] = middle;
-    let first = Region::new(low.clone(), high.clone());
-    high[input] = region.upper()[input];
-    low[input] = middle;
-    let second = Region::new(low, high);
-    [first, second].map(|half| half.expect("half of a region is a region"))
 }
