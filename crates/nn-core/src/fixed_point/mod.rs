@@ -18,7 +18,7 @@
 //!   is all that an encoding needs.
 //! - [`FixedPointNetwork::new`] checks that nothing can overflow.
 //!   [`FixedPointNetwork::from_network`] rounds a [`Network`](crate::Network) to a
-//!   [`FixedPointConfig`]; `io::fixed_point` reads and writes
+//!   [`FixedPointConfig`]; [`io::fixed_point`](crate::io::fixed_point) reads and writes
 //!   files.
 //! - [`FixedPointNetwork::evaluate`] is the reference; [`FixedPointEvaluator`] does the
 //!   same for batches, some hundred times as fast.
