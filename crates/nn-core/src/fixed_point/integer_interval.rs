@@ -33,7 +33,7 @@ impl IntegerInterval {
     }
 
     /// Needs `lower ≤ upper`.
-    pub(super) const fn ordered(lower: i64, upper: i64) -> Self {
+    pub(crate) const fn ordered(lower: i64, upper: i64) -> Self {
         Self { lower, upper }
     }
 

@@ -190,20 +190,27 @@ impl Neuron<'_> {
         IntegerInterval::ordered(saturated(lower), saturated(upper))
     }
 
-    /// The largest absolute value that any sum of some of the products and the bias
-    /// can have, in any order of adding.
+    /// The largest absolute value that any sum of some of the products and the bias can
+    /// have: what adding in any order can pass through.
     ///
     /// ```text
-    /// Σ_k |weight_k| max |y_k| + |bias|
+    /// max(Σ_k max(0, weight_k · y_k) + max(0, bias), Σ_k max(0, -weight_k · y_k) + max(0, -bias))
     /// ```
     ///
-    /// Guarantee: an upper bound, exact below `2^127`.
+    /// for the inputs `y_k` of the intervals at which each term is largest.
+    ///
+    /// Guarantee: exact below `2^127`.
     #[must_use]
     pub fn reach(&self, inputs: &[IntegerInterval]) -> u128 {
-        let products = self.weights.iter().zip(inputs).map(|(weight, input)| {
-            u128::from(weight.unsigned_abs()) * u128::from(input.magnitude())
-        });
-        products.fold(u128::from(self.bias.unsigned_abs()), u128::saturating_add)
+        let bias = i128::from(self.bias);
+        let (mut above, mut below) = (bias.max(0).unsigned_abs(), bias.min(0).unsigned_abs());
+        for (weight, input) in self.weights.iter().zip(inputs) {
+            let product = |end| i128::from(*weight) * i128::from(end);
+            let (a, b) = (product(input.lower()), product(input.upper()));
+            above = above.saturating_add(a.max(b).max(0).unsigned_abs());
+            below = below.saturating_add(a.min(b).min(0).unsigned_abs());
+        }
+        above.max(below)
     }
 }
 
