@@ -130,17 +130,14 @@ pub enum FixedPointNetworkError {
         found: Option<Format>,
     },
     /// The accumulator of a neuron could overflow 64 bits.
-    #[error(
-        "layer {layer}, neuron {neuron}: the accumulator can reach {reach}, beyond {}",
-        i64::MAX
-    )]
+    #[error("layer {layer}, neuron {neuron}: the accumulator needs {bits} bits, more than 64")]
     Overflow {
         /// The layer, counted from 0.
         layer: usize,
         /// The neuron, counted from 0.
         neuron: usize,
-        /// The largest absolute value that a sum can have.
-        reach: u128,
+        /// The bits of a signed integer that holds every sum.
+        bits: u32,
     },
 }
 

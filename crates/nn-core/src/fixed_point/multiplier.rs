@@ -24,9 +24,8 @@ pub const MAX_LEFT_SHIFT: i32 = 62;
 /// let shift = Multiplier::power_of_two(9)?;
 /// assert_eq!(shift.value(), 1.0 / 512.0);
 ///
-/// let real = Multiplier::new(f64::from(0.0123f32))?;
-/// assert_eq!((real.mantissa(), real.shift()), (0.0123f32 * 2f32.powi(30)) as u64, 30)
-/// # ;
+/// let real = Multiplier::new(f64::from(0.1f32))?;
+/// assert_eq!((real.mantissa(), real.shift()), (13421773, 27));
 /// # Ok::<(), nncert_core::fixed_point::MultiplierError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -330,9 +330,12 @@ fn reach(
     let mut largest = 0;
     for (neuron, parts) in layer.neurons().enumerate() {
         let reach = parts.reach(inputs);
-        match u64::try_from(reach) {
-            Ok(fits) if fits <= i64::MAX.unsigned_abs() => largest = fits.max(largest),
-            _ => return Err(FixedPointNetworkError::Overflow { layer: index, neuron, reach }),
+        match i64::try_from(reach) {
+            Ok(fits) => largest = largest.max(fits.unsigned_abs()),
+            Err(_) => {
+                let bits = u128::BITS - reach.leading_zeros() + 1;
+                return Err(FixedPointNetworkError::Overflow { layer: index, neuron, bits });
+            }
         }
     }
     Ok(largest)

@@ -284,8 +284,8 @@ mod tests {
         let networks: Vec<_> =
             (0..300).map(|_| strategy.new_tree(&mut runner).unwrap().current()).collect();
         let steps = || {
-            let layers = networks.iter().flat_map(|network| network.layers());
-            layers.flat_map(|layer| layer.requantization())
+            let layers = networks.iter().flat_map(FixedPointNetwork::layers);
+            layers.flat_map(FixedPointLayer::requantization)
         };
         for rounding in Rounding::ALL {
             assert!(steps().any(|step| step.rounding == rounding));
@@ -295,7 +295,7 @@ mod tests {
         assert!(steps().any(|step| step.multiplier.shift() < 0));
         assert!(networks.iter().any(|network| network.input().format().is_some()));
         assert!(networks.iter().any(|network| network.input().format().is_none()));
-        let layers = || networks.iter().flat_map(|network| network.layers());
+        let layers = || networks.iter().flat_map(FixedPointNetwork::layers);
         assert!(layers().any(|layer| layer.requantization().len() > 1));
         // Not all outputs are constant.
         let moves = |network: &&FixedPointNetwork| {
