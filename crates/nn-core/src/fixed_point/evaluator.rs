@@ -71,6 +71,8 @@ enum Kernel {
 #[derive(Clone, Debug)]
 struct Product<T: Real> {
     weights: DMatrix<T>,
+    /// Whether every value fits an `i32`, from which vectors convert.
+    narrow: bool,
     values: DMatrix<T>,
     sums: DMatrix<T>,
 }
@@ -79,12 +81,15 @@ impl FixedPointEvaluator {
     /// Makes the network ready.
     #[must_use]
     pub fn new(network: &FixedPointNetwork) -> Self {
-        let stages = network.layers().iter().zip(network.reaches());
+        let layers = network.layers().iter().zip(network.value_ranges());
+        let stages = layers.zip(network.reaches());
         Self {
             input: network.input().interval(),
             inputs: network.inputs(),
             outputs: network.outputs(),
-            stages: stages.map(|(layer, reach)| Stage::new(layer, *reach)).collect(),
+            stages: stages
+                .map(|((layer, ranges), reach)| Stage::new(layer, ranges, *reach))
+                .collect(),
             values: DMatrix::zeros(0, 0),
             next: DMatrix::zeros(0, 0),
             results: DMatrix::zeros(0, 0),
@@ -138,11 +143,12 @@ impl FixedPointEvaluator {
 }
 
 impl Stage {
-    fn new(layer: &FixedPointLayer, reach: u64) -> Self {
+    /// `ranges` and `reach` are those of the layer's inputs and sums.
+    fn new(layer: &FixedPointLayer, ranges: &[IntegerInterval], reach: u64) -> Self {
         let kernel = if reach <= 1 << 24 {
-            Kernel::Single(Product::new(layer))
+            Kernel::Single(Product::new(layer, ranges))
         } else if reach <= 1 << 53 {
-            Kernel::Double(Product::new(layer))
+            Kernel::Double(Product::new(layer, ranges))
         } else {
             Kernel::Integer
         };
@@ -169,19 +175,24 @@ impl Stage {
 }
 
 impl<T: Real> Product<T> {
-    fn new(layer: &FixedPointLayer) -> Self {
+    fn new(layer: &FixedPointLayer, ranges: &[IntegerInterval]) -> Self {
         // A weight that `T` rounds meets values that are all zero.
         let weights = layer.weights().iter().map(|weight| T::nearest(*weight as f64));
         let weights = DMatrix::from_row_iterator(layer.outputs(), layer.inputs(), weights);
         let empty = || DMatrix::from_element(0, 0, T::nearest(0.0));
-        Self { weights, values: empty(), sums: empty() }
+        let narrow = ranges.iter().all(|range| range.magnitude() <= i32::MAX.unsigned_abs().into());
+        Self { weights, narrow, values: empty(), sums: empty() }
     }
 
     fn run(&mut self, layer: &FixedPointLayer, values: &DMatrix<i64>, next: &mut DMatrix<i64>) {
         reshape(&mut self.values, values.nrows(), values.ncols());
-        for (number, value) in self.values.iter_mut().zip(values.iter()) {
+        let numbers = self.values.as_mut_slice().iter_mut().zip(values.as_slice());
+        if self.narrow {
+            #[allow(clippy::cast_possible_truncation)]
+            numbers.for_each(|(number, value)| *number = T::nearest(f64::from(*value as i32)));
+        } else {
             // As above: a value that `T` rounds meets weights that are all zero.
-            *number = T::nearest(*value as f64);
+            numbers.for_each(|(number, value)| *number = T::nearest(*value as f64));
         }
         reshape(&mut self.sums, next.nrows(), next.ncols());
         multiply(&mut self.sums, false, &self.weights, &self.values);

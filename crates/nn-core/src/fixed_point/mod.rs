@@ -21,7 +21,7 @@
 //!   [`FixedPointConfig`]; [`io::fixed_point`](crate::io::fixed_point) reads and writes
 //!   files.
 //! - [`FixedPointNetwork::evaluate`] is the reference; [`FixedPointEvaluator`] does the
-//!   same for batches, some hundred times as fast.
+//!   same for batches, many times as fast.
 //!
 //! # For verifiers
 //!
