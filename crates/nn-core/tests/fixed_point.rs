@@ -5,7 +5,7 @@ use nncert_core::compress::{self, FixedPointFormat, LayerFormat};
 use nncert_core::fixed_point::{
     FixedPointConfig, FixedPointConfigError, FixedPointEvaluator, FixedPointInputError,
     FixedPointLayer, FixedPointLayerError, FixedPointNetworkError, Format, IntegerInterval,
-    LayerFormats, Multiplier, Requantization, Rounding, class,
+    LayerFormats, LayerScales, Multiplier, Requantization, Rounding, Scale, class,
 };
 use nncert_core::strategies::{fixed_point, fixed_point_input, network};
 use nncert_core::{Activation, Affine, FixedPointNetwork, Network, exact};
@@ -303,26 +303,80 @@ fn batches_longer_than_a_chunk() {
     }
 }
 
-/// Zero points of an int8 runtime become part of the biases.
+proptest! {
+    /// The formula of int8 runtimes, term by term: in integers up to the accumulator, and from
+    /// there in `f64`, which holds the product of 24 and at most 29 bits.
+    #[test]
+    fn layers_of_scales_are_the_formula(
+        weights in proptest::collection::vec(-128..=127i64, 6),
+        bias in (-100_000..=100_000i64, -100_000..=100_000i64),
+        x in proptest::collection::vec(-128..=127i64, 3),
+        zeros in (-128..=127i64, -128..=127i64, -128..=127i64),
+        scales in (1e-3..1f32, 1e-3..1f32, 1e-3..1f32),
+        per_neuron in any::<bool>(),
+        rounding in proptest::sample::select(&Rounding::ALL[..]),
+    ) {
+        let (zero_in, zero_weight, zero_out) = zeros;
+        let weight_scale = |row: usize| if row == 0 || !per_neuron { scales.1 } else { scales.2 };
+        let count = if per_neuron { 2 } else { 1 };
+        let of_weights = |row| Scale { scale: weight_scale(row), zero_point: zero_weight };
+        let scale = LayerScales {
+            input: Scale { scale: scales.0, zero_point: zero_in },
+            weight: (0..count).map(of_weights).collect(),
+            output: Scale { scale: scales.2, zero_point: zero_out },
+            rounding,
+            clamp: interval(-128, 127),
+        };
+        let matrix = DMatrix::from_row_slice(2, 3, &weights);
+        let layer = FixedPointLayer::with_scales(&matrix, &[bias.0, bias.1], &scale)?;
+        let network = FixedPointNetwork::new(interval(-128, 127), vec![layer])?;
+        let outputs = network.evaluate(&x)?;
+        for (row, (weights, bias)) in weights.chunks(3).zip([bias.0, bias.1]).enumerate() {
+            let terms = weights.iter().zip(&x);
+            let sum: i64 = terms.map(|(w, x)| (w - zero_weight) * (x - zero_in)).sum();
+            let multiplier = scales.0 * weight_scale(row) / scales.2;
+            let rounded = rounding.round(f64::from(multiplier) * (sum + bias) as f64);
+            prop_assert_eq!(outputs[row] as f64, (rounded + zero_out as f64).clamp(-128.0, 127.0));
+        }
+    }
+}
+
 #[test]
-fn zero_points_fold_into_biases() {
-    let (zero_in, weights, bias) = (-128i64, [3i64, -7, 5], 11i64);
-    let folded = bias - zero_in * weights.iter().sum::<i64>();
-    let step = Requantization {
-        multiplier: Multiplier::new(f64::from(0.037f32)).unwrap(),
+fn scales_say_what_is_wrong() {
+    let scale = |scale, zero_point| Scale { scale, zero_point };
+    let scales = LayerScales {
+        input: scale(0.5, 1),
+        weight: vec![scale(0.5, 0)],
+        output: scale(0.5, 0),
         rounding: Rounding::HalfEven,
-        zero_point: 4,
         clamp: interval(-128, 127),
     };
-    let row = DMatrix::from_row_slice(1, 3, &weights);
-    let layer = FixedPointLayer::new(&row, vec![folded], vec![step]).unwrap();
-    let network = FixedPointNetwork::new(interval(-128, 127), vec![layer]).unwrap();
-    for x in [[-128, -128, -128], [127, -128, 127], [0, 5, -9]] {
-        let real: i64 = weights.iter().zip(x).map(|(w, x)| w * (x - zero_in)).sum::<i64>() + bias;
-        // 24 bits times 12 are exact in f64.
-        let expected = (f64::from(0.037f32) * real as f64).round_ties_even() + 4.0;
-        assert_eq!(network.evaluate(&x).unwrap()[0] as f64, expected.clamp(-128.0, 127.0));
-    }
+    let refused = |weights: DMatrix<i64>, bias: &[i64], scales: &LayerScales| {
+        FixedPointLayer::with_scales(&weights, bias, scales).unwrap_err().to_string()
+    };
+    let weight = vec![scale(0.5, 0); 2];
+    assert_eq!(
+        refused(dmatrix![1; 1; 1], &[0; 3], &LayerScales { weight, ..scales.clone() }),
+        "expected 1 or 3 scales of weights, found 2"
+    );
+    let weight = vec![scale(0.5, 1)];
+    assert_eq!(
+        refused(dmatrix![1, i64::MIN], &[0], &LayerScales { weight, ..scales.clone() }),
+        "weight [0, 1] is -9223372036854775808, which without its zero point is beyond 64 bits"
+    );
+    assert_eq!(
+        refused(dmatrix![1; -2], &[0, i64::MAX], &scales),
+        "bias 1 with the zero point of the inputs is beyond 64 bits"
+    );
+    assert_eq!(
+        refused(dmatrix![1], &[0], &LayerScales { output: scale(0.0, 0), ..scales.clone() }),
+        "a multiplier of inf is not a positive number"
+    );
+    assert_eq!(refused(dmatrix![1], &[0, 0], &scales), "expected 1 biases, found 2");
+    assert_eq!(
+        refused(DMatrix::zeros(2, 0), &[0, 0], &scales),
+        "widths of 0 inputs and 0 outputs are not both 1 to 16777216"
+    );
 }
 
 #[test]

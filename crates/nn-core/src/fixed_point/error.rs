@@ -85,7 +85,31 @@ pub enum FixedPointLayerError {
         /// How far it is shifted.
         shift: u32,
     },
-    /// The fractions imply a shift that is no [`Multiplier`](super::Multiplier).
+    /// There is neither one scale of the weights nor one for each neuron.
+    #[error("expected 1 or {expected} scales of weights, found {found}")]
+    Scales {
+        /// The neurons.
+        expected: usize,
+        /// The scales.
+        found: usize,
+    },
+    /// A weight without its zero point is beyond an `i64`.
+    #[error("weight [{row}, {column}] is {value}, which without its zero point is beyond 64 bits")]
+    WeightZeroPoint {
+        /// The neuron.
+        row: usize,
+        /// The input.
+        column: usize,
+        /// The weight.
+        value: i64,
+    },
+    /// A bias with the zero point of the inputs is beyond an `i64`.
+    #[error("bias {row} with the zero point of the inputs is beyond 64 bits")]
+    BiasZeroPoint {
+        /// The neuron.
+        row: usize,
+    },
+    /// The fractions or scales imply a factor that is no [`Multiplier`](super::Multiplier).
     #[error(transparent)]
     Multiplier(#[from] MultiplierError),
 }

@@ -11,9 +11,9 @@ use crate::MAX_WIDTH;
 /// a_j = Σ_k weight_jk · y_k + bias_j,     y'_j = requantization_j(a_j)
 /// ```
 ///
-/// Zero points of inputs are part of the biases: where an int8 runtime has
-/// `Σ w (y - z) + b`, the bias is `b - z Σ w`. [`FixedPointLayer::with_formats`] makes
-/// the layers of QVIP, with aligned biases and the shift that the formats imply.
+/// [`FixedPointLayer::with_formats`] makes the layers of QVIP, with aligned biases and the
+/// shift that the formats imply; [`FixedPointLayer::with_scales`] those of int8 runtimes, with
+/// zero points folded in: where a runtime has `Σ w (y - z) + b`, the bias is `b - z Σ w`.
 ///
 /// # Examples
 ///

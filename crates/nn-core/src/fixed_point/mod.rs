@@ -11,7 +11,8 @@
 //! ```
 //!
 //! - A [`Format`] is QVIP's `⟨sign, Q, F⟩`. [`FixedPointLayer::with_formats`] takes
-//!   integers in formats, and works out biases in units of the accumulator and the shift.
+//!   integers in formats, and works out biases in units of the accumulator and the shift;
+//!   [`FixedPointLayer::with_scales`] does so for the scales and zero points of int8 runtimes.
 //! - A [`Requantization`] is a step function that never falls: a shift of fixed-point
 //!   arithmetic, or the real [`Multiplier`] of an int8 runtime with its zero point, and one
 //!   of four [`Rounding`]s. [`Requantization::threshold`] says where it steps, which
@@ -49,6 +50,7 @@ mod multiplier;
 mod network;
 mod requantization;
 mod rounding;
+mod scales;
 
 pub use config::{FixedPointConfig, FixedPointConfigError};
 pub use error::{FixedPointInputError, FixedPointLayerError, FixedPointNetworkError};
@@ -62,3 +64,4 @@ pub use multiplier::{MAX_LEFT_SHIFT, MAX_MANTISSA_BITS, MAX_SHIFT, Multiplier, M
 pub use network::{FixedPointNetwork, InputRange, LayerTrace, class};
 pub use requantization::Requantization;
 pub use rounding::{ParseRoundingError, Rounding};
+pub use scales::{LayerScales, Scale};
