@@ -33,7 +33,7 @@
 //!   [`MAX_FILE_BYTES`] are refused before they are read. Memory stays within
 //!   a small multiple of the file's size.
 //! - **Errors say where.** A line and a field for text, a tensor for
-//!   safetensors, a position for a number.
+//!   safetensors, a key for JSON, a position for a number.
 //! - **Nothing is guessed.** A tensor that is not part of the network, a bias
 //!   that is missing, data after the end: each is an error.
 //!
