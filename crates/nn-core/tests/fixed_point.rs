@@ -243,7 +243,7 @@ fn every_kernel_is_exact_at_its_limit() {
     for power in [24, 53, 60] {
         for (factor, off) in [(1, -6), (1, 0), (1, 6), (2, 6), (3, 6)] {
             // Two products of about half the reach.
-            let weight = (factor * (1i64 << power) + off) / 6 | 1;
+            let weight = ((factor * (1i64 << power) + off) / 6) | 1;
             let layer = FixedPointLayer::new(
                 &dmatrix![weight, weight - 1; -weight, 1],
                 vec![1, -1],
@@ -572,4 +572,25 @@ fn inputs_are_checked() {
     assert_eq!(quantize(&[0.5, 9.0]), Ok(vec![128, 255]));
     assert_eq!(quantize(&[0.5]).unwrap_err().to_string(), "expected 2 inputs, found 1");
     assert_eq!(quantize(&[0.5, f64::NAN]).unwrap_err().to_string(), "input 1 is not a number");
+}
+
+#[cfg(feature = "serde")]
+#[test]
+fn configurations_are_stored_and_checked_when_read() {
+    let config = FixedPointConfig::qvip(6, 3).unwrap();
+    let text = serde_json::to_string(&config).unwrap();
+    assert_eq!(serde_json::from_str::<FixedPointConfig>(&text).unwrap(), config);
+    let step = step(9, interval(-8, 7));
+    let text = serde_json::to_string(&step).unwrap();
+    assert_eq!(serde_json::from_str::<Requantization>(&text).unwrap(), step);
+    for (from, to, expected) in [
+        ("\"shift\":9", "\"shift\":200", "a multiplier of 1 / 2^200 has no mantissa"),
+        ("\"lower\":-8", "\"lower\":8", "8 is above 7"),
+    ] {
+        let error = serde_json::from_str::<Requantization>(&text.replace(from, to)).unwrap_err();
+        assert!(error.to_string().starts_with(expected), "{error}");
+    }
+    let format = r#"{"sign":"Signed","bits":99,"fraction":0}"#;
+    let error = serde_json::from_str::<Format>(format).unwrap_err().to_string();
+    assert!(error.starts_with("99 bits are outside 1 to 53"), "{error}");
 }

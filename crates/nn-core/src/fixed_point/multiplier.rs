@@ -4,9 +4,10 @@ use core::fmt;
 
 /// The most bits of a [`Multiplier`]'s mantissa: those of an `f64`.
 pub const MAX_MANTISSA_BITS: u32 = 53;
-/// The shifts of a [`Multiplier`]: from `-MAX_LEFT_SHIFT` to [`MAX_SHIFT`].
+/// The largest shift of a [`Multiplier`] to the right: a product with any `i64` has room for it
+/// in 128 bits.
 pub const MAX_SHIFT: i32 = 116;
-/// See [`MAX_SHIFT`].
+/// The largest shift of a [`Multiplier`] to the left.
 pub const MAX_LEFT_SHIFT: i32 = 62;
 
 /// A positive factor `mantissa / 2^shift`, exact.
