@@ -103,7 +103,7 @@ impl FixedPointNetwork {
     /// ])?;
     /// let integers = FixedPointNetwork::from_network(&network, &FixedPointConfig::qvip(6, 2)?)?;
     /// let x = integers.quantize(&[0.5, 0.25], Rounding::HalfUp)?;
-    /// // 0.21875 in steps of 1/16, rounded on the way.
+    /// // Two and a half steps of 1/16, rounded upward.
     /// assert_eq!(network.evaluate(&[0.5, 0.25])?[0], 0.15625);
     /// assert_eq!(integers.evaluate(&x)?, [3]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
