@@ -2,12 +2,20 @@
 
 use core::fmt;
 
-use nncert_core::{Interval, Network, Region};
+use nncert_core::{Activation, Interval, Network, Region};
 
-use crate::chain::{Chain, Pending, unstable};
+use crate::activation::is_linear_on;
+use crate::alpha::AlphaOptions;
+use crate::chain::Chain;
+use crate::dense::Image;
+use crate::differential::parts;
 use crate::envelope::Envelope;
+use crate::graph::{Gate, Graph};
+use crate::intervals::Intervals;
+use crate::parallel::in_parallel;
 use crate::relaxations::Relaxations;
-use crate::stage::Gate;
+use crate::rows::Rows;
+use crate::scratch::Scratch;
 use crate::{BoundsError, Rounding};
 
 /// What [`crown`] returns.
@@ -19,23 +27,25 @@ pub struct NetworkBounds {
     pub region: Region,
     /// An envelope for each output.
     pub outputs: Vec<Envelope>,
-    /// The bounds of the values before each ReLU, in the order of the layers.
+    /// The bounds of the values before each activation, in the order of the layers.
+    /// Maxima count as the ReLUs that they consist of, `max(a, b) = a + ReLU(b - a)`.
     pub pre_activations: Vec<Vec<Interval>>,
     /// How many multiplications of matrix products the pass took.
     pub products: u64,
 }
 
 impl NetworkBounds {
-    /// How many ReLUs may be on either side of their kink.
+    /// How many of these values may have either sign.
     #[must_use]
     pub fn unstable(&self) -> usize {
-        self.pre_activations.iter().flatten().filter(|x| unstable(**x)).count()
+        let unstable = |x: &&Interval| x.lower < 0.0 && x.upper > 0.0;
+        self.pre_activations.iter().flatten().filter(unstable).count()
     }
 }
 
 impl fmt::Display for NetworkBounds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "bounds on {}, {} unstable ReLUs", self.region, self.unstable())?;
+        write!(f, "bounds on {}, {} unstable neurons", self.region, self.unstable())?;
         for (output, envelope) in self.outputs.iter().enumerate() {
             write!(f, "\n  output {output}: {}", envelope.bounds)?;
         }
@@ -94,35 +104,162 @@ pub fn crown_with(
     relaxations: &Relaxations,
     rounding: Rounding,
 ) -> Result<NetworkBounds, BoundsError> {
-    let mut chain = Chain::new(network, region, rounding)?;
+    run(&mut Scratch::default(), network, region, relaxations, rounding, None)
+}
+
+/// [`crown`] with room of the caller's, for one region after the other.
+///
+/// # Errors
+///
+/// As [`crown`].
+pub fn crown_in(
+    scratch: &mut Scratch,
+    network: &Network,
+    region: &Region,
+) -> Result<NetworkBounds, BoundsError> {
+    run(scratch, network, region, &Relaxations::default(), Rounding::Outward, None)
+}
+
+/// [`crown`] with lower slopes chosen by gradient ascent (α-CROWN).
+///
+/// Every output, and with [`AlphaOptions::intermediate`] every unstable neuron, takes
+/// slopes of its own. What a step finds is kept where it is better, so the bounds are
+/// never looser than those of [`crown`].
+///
+/// Guarantee: sound.
+///
+/// # Errors
+///
+/// As [`crown`].
+///
+/// # Examples
+///
+/// ```
+/// # use nalgebra::{dmatrix, dvector};
+/// # use nncert_core::{Affine, Domain, Network, Region};
+/// # use nncert_bounds::{AlphaOptions, alpha_crown, crown};
+/// // ReLU(x) - ReLU(x - 1): the best lower line of the first is 0, CROWN takes x.
+/// let network = Network::relu_mlp(vec![
+///     Affine::new(dmatrix![1.0; 1.0], dvector![0.0, -1.0]),
+///     Affine::new(dmatrix![1.0, -1.0], dvector![0.0]),
+/// ])?;
+/// let region = Region::new(vec![-1.0], vec![1.5])?;
+/// let plain = crown(&network, &region)?.outputs[0].bounds;
+/// let better = alpha_crown(&network, &region, &AlphaOptions::default())?.outputs[0].bounds;
+/// assert!(better.lower > plain.lower + 0.29 && better.upper <= plain.upper);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # References
+///
+/// Xu et al., *Fast and Complete: Enabling Complete Neural Network Verification with
+/// Rapid and Massively Parallel Incomplete Verifiers*, ICLR 2021.
+pub fn alpha_crown(
+    network: &Network,
+    region: &Region,
+    options: &AlphaOptions,
+) -> Result<NetworkBounds, BoundsError> {
+    let (scratch, relaxations) = (&mut Scratch::default(), Relaxations::default());
+    let plain = crown_in(scratch, network, region)?;
+    let better = run(scratch, network, region, &relaxations, Rounding::Outward, Some(options))?;
+    // Tighter bounds between can turn the slopes that the steps start from.
+    let outputs = better.outputs.into_iter().zip(plain.outputs);
+    let outputs = outputs.map(|(better, plain)| better.meet(plain)).collect();
+    let products = better.products + plain.products;
+    Ok(NetworkBounds { outputs, products, ..better })
+}
+
+fn run(
+    scratch: &mut Scratch,
+    network: &Network,
+    region: &Region,
+    relaxations: &Relaxations,
+    rounding: Rounding,
+    alpha: Option<&AlphaOptions>,
+) -> Result<NetworkBounds, BoundsError> {
+    let graph = Graph::new(network, region)?;
+    let input = [Intervals::of(region, region.free())];
+    let mut chain = Chain::new(&graph, &input, rounding);
+    chain.free = alpha.is_some();
     let mut pre_activations = Vec::new();
     loop {
         let mut pending = chain.pending()?;
-        match chain.gate() {
-            None => {
-                let outputs = outputs(&mut chain, &pending);
-                let (region, products) = (region.clone(), chain.products);
-                return Ok(NetworkBounds { region, outputs, pre_activations, products });
-            }
-            Some(Gate::Open) => chain.pass_open(&pending),
-            Some(Gate::Relu) => {
-                let unstable = pending.unstable();
-                chain.refine(&mut pending, &unstable);
-                chain.pass_relu(&pending, relaxations, pending.alive());
-                pre_activations.push(pending.image.bounds.iter().collect());
-            }
+        let Some(gate) = chain.gate() else {
+            let outputs = outputs(&mut chain, &pending, region, alpha, scratch);
+            let (region, products) = (region.clone(), chain.products);
+            return Ok(NetworkBounds { region, outputs, pre_activations, products });
+        };
+        if let Gate::Activation(activation) = gate {
+            refine(&mut chain, &mut pending, activation, alpha, scratch);
+            pre_activations.push(pending[0].bounds.iter().collect());
         }
+        let live = chain.alive(&pending);
+        chain.pass(&pending, relaxations, live);
     }
 }
 
-fn outputs(chain: &mut Chain<'_>, pending: &Pending) -> Vec<Envelope> {
-    let all: Vec<usize> = (0..pending.image.bounds.len()).collect();
-    let rows = chain.rows(pending, &all);
-    let bounds = rows.concretise(&chain.input, chain.outward);
-    let envelope = |(output, bound): (usize, Interval)| Envelope {
-        lower: rows.lower_form(output, chain.region, chain.outward),
-        upper: rows.upper_form(output, chain.region, chain.outward),
-        bounds: pending.image.bounds.get(output).intersect(bound),
+/// Tightens the bounds of the neurons at which the gate is not linear.
+pub(crate) fn refine(
+    chain: &mut Chain<'_>,
+    pending: &mut [Image],
+    activation: Activation,
+    alpha: Option<&AlphaOptions>,
+    scratch: &mut Scratch,
+) {
+    let unstable = pending.iter().map(|image| {
+        let bounds = &image.bounds;
+        (0..bounds.len()).filter(|&n| !is_linear_on(activation, bounds.get(n))).collect()
+    });
+    let unstable: Vec<Vec<usize>> = unstable.collect();
+    let between = alpha.filter(|options| options.intermediate > 0);
+    let between = between.map(|options| (options.intermediate, options));
+    let parts: Vec<Vec<Vec<usize>>> = parts(unstable, chain.batch().min(PART)).collect();
+    let rows = {
+        let (chain, pending) = (&*chain, &*pending);
+        in_parallel(&parts, scratch, |scratch, part| bound(chain, pending, part, between, scratch))
     };
-    bounds.into_iter().enumerate().map(envelope).collect()
+    for (part, rows) in parts.iter().zip(rows) {
+        chain.take_over(pending, part, &rows);
+        scratch.give(rows.coefficients);
+    }
+}
+
+/// How many rows are substituted together: parts run in parallel, with the same results.
+const PART: usize = 512;
+
+/// Rows of neurons, optimised or not.
+fn bound(
+    chain: &Chain<'_>,
+    pending: &[Image],
+    neurons: &[Vec<usize>],
+    how: Option<(usize, &AlphaOptions)>,
+    scratch: &mut Scratch,
+) -> Rows {
+    match how {
+        Some(how) => chain.rows_alpha(pending, neurons, how, scratch).rows,
+        None => chain.rows(pending, neurons, scratch),
+    }
+}
+
+fn outputs(
+    chain: &mut Chain<'_>,
+    pending: &[Image],
+    region: &Region,
+    alpha: Option<&AlphaOptions>,
+    scratch: &mut Scratch,
+) -> Vec<Envelope> {
+    let all: Vec<usize> = (0..pending[0].bounds.len()).collect();
+    let how = alpha.map(|options| (options.iterations, options));
+    let rows = bound(chain, pending, &[all], how, scratch);
+    chain.products += rows.products;
+    let bounds = rows.concretise(0, &chain.input[0], chain.outward);
+    let free = &chain.graph.free;
+    let envelope = |(output, bound): (usize, Interval)| Envelope {
+        lower: rows.lower_form(0, output, region, free, chain.outward),
+        upper: rows.upper_form(0, output, region, free, chain.outward),
+        bounds: pending[0].bounds.get(output).intersect(bound),
+    };
+    let envelopes = bounds.into_iter().enumerate().map(envelope).collect();
+    scratch.give(rows.coefficients);
+    envelopes
 }

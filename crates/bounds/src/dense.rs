@@ -1,12 +1,14 @@
 //! An affine layer as a pass sees it: over the inputs that matter.
 
 use nalgebra::DMatrix;
-use nncert_core::{Affine, Interval, Region};
+use nncert_core::Interval;
 
 use crate::BoundsError;
+use crate::graph::add_image;
 use crate::intervals::Intervals;
 use crate::kernel::{Sums, padded};
-use crate::rounding::{UNDERFLOW, charged_down, charged_up, gamma};
+use crate::linear::Linear;
+use crate::rounding::{UNDERFLOW, charged_down, charged_up};
 
 /// The weights of a layer, or those of a layer less those of its copy.
 #[derive(Clone, Copy, Debug)]
@@ -64,8 +66,8 @@ impl<'a> Weights<'a> {
     }
 }
 
-/// A bias, into which the fixed inputs of the first layer have been folded.
-#[derive(Clone, Debug)]
+/// A bias, into which the fixed inputs have been folded.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Bias {
     /// The bias, rounded where something was folded in.
     pub(crate) value: Vec<f64>,
@@ -74,33 +76,47 @@ pub(crate) struct Bias {
 }
 
 impl Bias {
-    /// The bias of a layer, less that of its copy if there is one.
-    pub(crate) fn new(affine: &Affine, copy: Option<&Affine>) -> Self {
-        let value: Vec<f64> = match copy {
-            None => affine.bias.iter().copied().collect(),
-            Some(copy) => (&affine.bias - &copy.bias).iter().copied().collect(),
-        };
+    /// The bias of a layer.
+    pub(crate) fn of(value: Vec<f64>) -> Self {
         let reach = value.iter().map(|value| value.abs()).collect();
         Self { value, reach }
     }
 
-    /// Adds the share of the inputs that a region fixes.
-    pub(crate) fn fold(mut self, weights: Weights<'_>, region: &Region) -> Self {
-        let mut free = region.free().iter().copied().peekable();
-        for (input, &value) in region.lower().iter().enumerate() {
-            if free.next_if_eq(&input).is_none() && value != 0.0 {
-                self.add(weights.column(input), value);
-            }
-        }
-        self
+    /// No bias.
+    pub(crate) fn zeros(width: usize) -> Self {
+        Self::of(vec![0.0; width])
     }
 
-    fn add(&mut self, (column, copy): (&[f64], Option<&[f64]>), input: f64) {
-        for (row, weight) in column.iter().enumerate() {
-            let term = (weight - copy.map_or(0.0, |copy| copy[row])) * input;
-            self.value[row] += term;
-            self.reach[row] += term.abs();
-        }
+    /// Whether there is none.
+    pub(crate) fn is_zero(&self) -> bool {
+        self.reach.iter().all(|reach| *reach == 0.0)
+    }
+
+    /// The sum of two, rounded.
+    pub(crate) fn plus(&self, other: &Self) -> Self {
+        let (a, b) = (self.entries(), other.entries());
+        let sum = a.zip(b).map(|((a, x), (b, y))| {
+            // A reach above the value tells that the value is rounded.
+            let exact = a == 0.0 || b == 0.0;
+            (a + b, if exact { x + y } else { (x + y).next_up() })
+        });
+        let (value, reach) = sum.unzip();
+        Self { value, reach }
+    }
+
+    /// The difference of two, rounded.
+    pub(crate) fn minus(&self, other: &Self) -> Self {
+        let (a, b) = (self.entries(), other.entries());
+        let difference = a.zip(b).map(|((a, x), (b, y))| {
+            let exact = a.abs() == x && b.abs() == y;
+            (a - b, if exact { (a - b).abs() } else { x + y })
+        });
+        let (value, reach) = difference.unzip();
+        Self { value, reach }
+    }
+
+    fn entries(&self) -> impl Iterator<Item = (f64, f64)> {
+        self.value.iter().copied().zip(self.reach.iter().copied())
     }
 }
 
@@ -117,27 +133,23 @@ pub(crate) struct Image {
     pub(crate) underflow: f64,
 }
 
-/// The relative cost of the roundings that a sum over a layer can meet.
-pub(crate) fn unit(affine: &Affine, depth: usize) -> f64 {
-    gamma(2 * (affine.inputs() + affine.outputs()) + depth + 32)
-}
-
 impl Image {
-    /// Interval propagation through `y = Σ W_i x_i + b`, over the inputs `live`.
+    /// The image of a box under the sum of some maps (`None` is the identity).
     ///
-    /// One term for a single network; two, `W' δ̂ + (W - W') x̂`, for a difference.
-    pub(crate) fn new(
+    /// Each comes with the neurons that it is applied to and their bounds: `W x̂ + b` for
+    /// one network, `W' δ̂ + (W - W') x̂` for a difference.
+    pub(crate) fn new<'v>(
         bias: &Bias,
-        live: &[usize],
-        terms: &[(Weights<'_>, &Intervals)],
+        terms: impl IntoIterator<Item = (Option<&'v Linear<'v>>, &'v [usize], &'v Intervals)>,
         unit: f64,
         outward: bool,
     ) -> Self {
         let mut sums = Sums::new(bias);
-        let mut size = 0.0;
-        for (weights, input) in terms {
-            sums.add(*weights, live, input, outward);
+        let (mut size, mut width) = (0.0, 0);
+        for (map, live, input) in terms {
+            add_image(map, live, input, &mut sums, outward);
             size += input.magnitudes().iter().sum::<f64>();
+            width += bias.value.len() + live.len();
         }
         let Sums { middle, spread, reach } = sums;
         let bounds = middle.iter().zip(&spread).zip(&reach).map(|((y, t), reach)| {
@@ -149,8 +161,7 @@ impl Image {
             }
         });
         let bounds = bounds.collect();
-        let width = (terms.len() * (reach.len() + live.len())) as f64;
-        let underflow = UNDERFLOW * width * (1.0 + size + reach.iter().sum::<f64>());
+        let underflow = UNDERFLOW * width as f64 * (1.0 + size + reach.iter().sum::<f64>());
         Self { bounds, reach, unit, underflow }
     }
 
@@ -162,6 +173,11 @@ impl Image {
             Some(neuron) => Err(BoundsError::Overflow { layer, neuron }),
             None => Ok(self),
         }
+    }
+
+    /// Takes over a bound of a neuron.
+    pub(crate) fn tighten(&mut self, neuron: usize, bound: Interval) {
+        self.bounds.set(neuron, self.bounds.get(neuron).intersect(bound));
     }
 
     /// What rounding costs per unit of coefficient on an output.

@@ -3,20 +3,26 @@
 use core::fmt;
 
 use nalgebra::DMatrix;
-use nncert_core::product::{multiply_transposed, reshape};
-use nncert_core::{Interval, PairedNetworks, Region};
+use nncert_core::{Activation, Interval, PairedNetworks, Region};
 
-use crate::chain::{Chain, Pending, Step, unstable};
-use crate::dense::{Bias, Image, Weights};
+use crate::activation::{
+    activation_difference_faces, activation_difference_interval, is_linear_on,
+};
+use crate::alpha::AlphaOptions;
+use crate::alpha_difference::{Freedom, mixing_charge, other_faces};
+use crate::chain::{Chain, Frontier, beside, charge, lines, seed_constants};
+use crate::dense::Image;
 use crate::envelope::Envelope;
+use crate::graph::{Gate, PairGraph, Stage, StageDifference};
 use crate::influence::{Influence, face_gap, line_gap};
 use crate::intervals::Intervals;
-use crate::kernel::{Before, GateFaces, Toll, padded, through_difference_gate};
+use crate::kernel::{Before, Charged, GateFaces, Toll, padded, through_difference_gate};
+use crate::linear::Compact;
 use crate::relaxations::Relaxations;
 use crate::relu::{Face, Faces, reconcile, relu_difference_interval};
-use crate::rows::Rows;
+use crate::rows::{Rows, Span};
+use crate::scratch::Scratch;
 use crate::stability::Stability;
-use crate::stage::Gate;
 use crate::{BoundsError, Rounding};
 
 /// What [`differential`] returns: bounds of `f`, `f'` and `f - f'`.
@@ -109,383 +115,769 @@ pub fn differential_with(
     relaxations: &Relaxations,
     rounding: Rounding,
 ) -> Result<PairBounds, BoundsError> {
-    Joint::new(pair, region, rounding)?.run(relaxations, None)
+    run(&mut Scratch::default(), pair, region, relaxations, rounding, None)
+}
+
+/// [`differential`] with room of the caller's, for one region after the other.
+///
+/// # Errors
+///
+/// As [`differential`].
+pub fn differential_in(
+    scratch: &mut Scratch,
+    pair: &PairedNetworks,
+    region: &Region,
+) -> Result<PairBounds, BoundsError> {
+    run(scratch, pair, region, &Relaxations::default(), Rounding::Outward, None)
+}
+
+/// [`differential`] with choices made by gradient ascent (α-CROWN for a pair).
+///
+/// Beside the lower slopes of [`alpha_crown`](crate::alpha_crown), every row mixes two
+/// sets of faces at every neuron that is not stable: those of `δ`, and those of the two
+/// networks apart. Where the copy is coarse the mix is better than either.
+///
+/// The bounds are never looser than those of [`differential`].
+///
+/// Guarantee: sound.
+///
+/// # Errors
+///
+/// As [`differential`].
+pub fn alpha_differential(
+    pair: &PairedNetworks,
+    region: &Region,
+    options: &AlphaOptions,
+) -> Result<PairBounds, BoundsError> {
+    let (scratch, relaxations) = (&mut Scratch::default(), Relaxations::default());
+    let plain = differential_in(scratch, pair, region)?;
+    let better = run(scratch, pair, region, &relaxations, Rounding::Outward, Some(*options))?;
+    // Tighter bounds between can turn the choices that the steps start from.
+    let outputs = better.outputs.into_iter().zip(plain.outputs);
+    let meet = |a: Vec<Interval>, b: Vec<Interval>| -> Vec<Interval> {
+        a.into_iter().zip(b).map(|(a, b)| a.intersect(b)).collect()
+    };
+    Ok(PairBounds {
+        outputs: outputs.map(|(better, plain)| better.meet(plain)).collect(),
+        original: meet(better.original, plain.original),
+        compressed: meet(better.compressed, plain.compressed),
+        products: better.products + plain.products,
+        region: better.region,
+    })
+}
+
+fn run(
+    scratch: &mut Scratch,
+    pair: &PairedNetworks,
+    region: &Region,
+    relaxations: &Relaxations,
+    rounding: Rounding,
+    alpha: Option<AlphaOptions>,
+) -> Result<PairBounds, BoundsError> {
+    let graph = PairGraph::new(pair, region)?;
+    let input = [Intervals::of(region, region.free())];
+    let mut joint = Joint::new(&graph, &input, rounding);
+    joint.original.free = alpha.is_some();
+    joint.compressed.free = alpha.is_some();
+    joint.alpha = alpha;
+    let mut bounds = joint.run(relaxations, None, core::slice::from_ref(region), scratch)?;
+    Ok(bounds.remove(0).0)
 }
 
 /// What the bounds of a pair leave for the parts of the region.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Lessons {
     /// For each free input how much the bounds owe to the width of its interval.
     pub(crate) influence: Vec<f64>,
-    /// The sides of the ReLUs of the original and of the copy.
+    /// The sides of the neurons of the original and of the copy.
     pub(crate) stability: [Stability; 2],
 }
 
-/// [`differential`] of some outputs, in that order, on part of a region, with what is
-/// known of the whole.
+/// [`differential`] of some outputs, in that order, on some parts of the region of a
+/// graph, with what is known of each.
 ///
 /// Guarantee: the bounds are sound, the influence is heuristic.
 pub(crate) fn differential_within(
-    pair: &PairedNetworks,
-    region: &Region,
+    scratch: &mut Scratch,
+    graph: &PairGraph<'_>,
+    regions: &[Region],
     outputs: &[usize],
-    known: Option<&[Stability; 2]>,
-) -> Result<(PairBounds, Lessons), BoundsError> {
-    let mut joint = Joint::new(pair, region, Rounding::Outward)?;
-    joint.influence = Some(Influence::new(&joint.original.input));
-    if let Some([original, compressed]) = known {
-        joint.original.known = Some(original);
-        joint.compressed.known = Some(compressed);
+    known: &[Option<&[Stability; 2]>],
+) -> Result<Vec<(PairBounds, Lessons)>, BoundsError> {
+    let free = &graph.original.free;
+    let input: Vec<Intervals> = regions.iter().map(|r| Intervals::of(r, free)).collect();
+    let mut joint = Joint::new(graph, &input, Rounding::Outward);
+    joint.influence = input.iter().map(Influence::new).collect();
+    for (index, known) in known.iter().enumerate() {
+        joint.original.known[index] = known.map(|known| &known[0]);
+        joint.compressed.known[index] = known.map(|known| &known[1]);
     }
-    let bounds = joint.run(&Relaxations::default(), Some(outputs))?;
-    let influence = joint.influence.map(Influence::scores).unwrap_or_default();
-    let stability = [joint.original.found, joint.compressed.found];
-    Ok((bounds, Lessons { influence, stability }))
+    joint.run(&Relaxations::default(), Some(outputs), regions, scratch)
 }
 
 /// From this share of a neuron's own interval on, a difference is not small.
 const COARSE: f64 = 1.0 / 64.0;
 
-/// Both networks and the difference, as far as they have been relaxed.
+/// Both networks and the difference on some boxes, as far as they have been relaxed.
 ///
 /// The two chains keep the same neurons, those that are not dead in both networks,
 /// so that the weights of one serve the other.
-struct Joint<'a> {
-    original: Chain<'a>,
-    compressed: Chain<'a>,
-    steps: Vec<JointStep>,
-    /// The bounds of `δ̂` after the last relaxed stage, padded.
-    differences: Intervals,
-    /// Room for one product.
-    scratch: DMatrix<f64>,
+pub(crate) struct Joint<'a> {
+    pair: &'a PairGraph<'a>,
+    pub(crate) original: Chain<'a>,
+    pub(crate) compressed: Chain<'a>,
+    pub(crate) steps: Vec<JointStep>,
+    /// The bounds of `δ̂` of every value, padded, box by box.
+    differences: Vec<Vec<Intervals>>,
     /// Multiplications in matrix products so far, beside those of the chains.
     products: u64,
-    /// Whether most differences were coarse in the layer before.
+    /// Whether most differences were coarse in the stage before.
     coarse: bool,
-    /// What the bounds owe to each input, when it is asked for.
-    influence: Option<Influence>,
+    /// What the bounds of each box owe to each input; empty when it is not asked for.
+    influence: Vec<Influence>,
+    /// How rows are optimised, if they are.
+    alpha: Option<AlphaOptions>,
 }
 
-/// The affine layers of the next stage, before their gates are relaxed.
-struct JointPending {
-    original: Pending,
-    compressed: Pending,
-    /// `b - b'`.
-    bias: Bias,
+/// The next stage before its gates are relaxed, box by box.
+pub(crate) struct JointPending {
+    original: Vec<Image>,
+    compressed: Vec<Image>,
     /// The bounds of `δ` so far.
-    image: Image,
+    difference: Vec<Image>,
 }
 
 /// What a relaxed stage of the pair has beside those of the two chains.
-struct JointStep {
-    /// `W - W'`.
-    difference: DMatrix<f64>,
-    faces: GateFaces,
-    toll: Toll,
+pub(crate) struct JointStep {
+    /// `L - L'` of every term; `None` where that is zero.
+    pub(crate) differences: Vec<Option<Compact>>,
+    pub(crate) faces: Vec<GateFaces>,
+    pub(crate) tolls: Vec<Toll>,
+    /// What rows may choose on each box; nothing unless they are to.
+    pub(crate) freedom: Vec<Freedom>,
 }
 
 impl<'a> Joint<'a> {
-    fn new(
-        pair: &'a PairedNetworks,
-        region: &'a Region,
-        rounding: Rounding,
-    ) -> Result<Self, BoundsError> {
-        let original = Chain::new(pair.original(), region, rounding)?;
-        let compressed = Chain::new(pair.compressed(), region, rounding)?;
-        Ok(Self {
-            differences: Intervals::zeros(original.input.len()),
-            original,
-            compressed,
+    fn new(pair: &'a PairGraph<'a>, input: &'a [Intervals], rounding: Rounding) -> Self {
+        let zeros = |input: &Intervals| Intervals::zeros(input.len());
+        Self {
+            pair,
+            original: Chain::new(&pair.original, input, rounding),
+            compressed: Chain::new(&pair.compressed, input, rounding),
             steps: Vec::new(),
-            scratch: DMatrix::zeros(0, 0),
+            differences: vec![input.iter().map(zeros).collect()],
             products: 0,
             coarse: false,
-            influence: None,
-        })
-    }
-
-    /// Bounds some outputs, or all of them.
-    fn run(
-        &mut self,
-        relaxations: &Relaxations,
-        outputs: Option<&[usize]>,
-    ) -> Result<PairBounds, BoundsError> {
-        loop {
-            let mut layer = self.pending()?;
-            match self.original.gate() {
-                None => {
-                    let all: Vec<usize> = (0..layer.image.bounds.len()).collect();
-                    return Ok(self.outputs(layer, outputs.unwrap_or(&all)));
-                }
-                Some(Gate::Open) => self.pass_open(&layer),
-                Some(Gate::Relu) => {
-                    self.refine(&mut layer);
-                    self.pass_relu(&layer, relaxations);
-                }
-            }
+            influence: Vec::new(),
+            alpha: None,
         }
     }
 
-    /// `W - W'` and `W'` of the next stage.
-    fn weights(&self) -> (Weights<'_>, Weights<'_>) {
-        let (f, g) = (&self.original.stage().affine.weight, &self.compressed.stage().affine.weight);
-        (Weights::Difference(f, g), Weights::Plain(g))
+    /// Bounds some outputs, or all of them, on every box.
+    fn run(
+        mut self,
+        relaxations: &Relaxations,
+        outputs: Option<&[usize]>,
+        regions: &[Region],
+        scratch: &mut Scratch,
+    ) -> Result<Vec<(PairBounds, Lessons)>, BoundsError> {
+        loop {
+            let mut layer = self.pending()?;
+            let Some(gate) = self.original.gate() else {
+                let all: Vec<usize> = (0..self.original.stage().width).collect();
+                return Ok(self.outputs(layer, outputs.unwrap_or(&all), regions, scratch));
+            };
+            if let Gate::Activation(activation) = gate {
+                self.refine(&mut layer, activation, scratch);
+            }
+            self.pass(&layer, gate, relaxations);
+        }
+    }
+
+    /// The next stage of both networks, and how they differ.
+    fn stage(&self) -> (&'a Stage<'a>, &'a Stage<'a>, &'a StageDifference<'a>) {
+        let index = self.steps.len();
+        let PairGraph { original, compressed, differences } = self.pair;
+        (&original.stages[index], &compressed.stages[index], &differences[index])
     }
 
     fn pending(&self) -> Result<JointPending, BoundsError> {
         let (original, compressed) = (self.original.pending()?, self.compressed.pending()?);
-        let (difference, copy) = self.weights();
-        let stage = self.original.stage();
-        let mut bias = Bias::new(&stage.affine, Some(&self.compressed.stage().affine));
-        let values = &self.original.values;
-        let terms = [(difference, values), (copy, &self.differences)];
-        // Before the first layer there is no difference yet.
-        let first = self.steps.is_empty();
-        if first {
-            bias = bias.fold(difference, self.original.region);
-        }
-        let terms = if first { &terms[..1] } else { &terms };
-        let (live, unit) = (&self.original.live, original.image.unit);
-        let mut image =
-            Image::new(&bias, live, terms, unit, self.original.outward).finite(stage.layer)?;
-        for neuron in 0..image.bounds.len() {
-            let (x, y) = (original.image.bounds.get(neuron), compressed.image.bounds.get(neuron));
-            image.bounds.set(neuron, image.bounds.get(neuron).intersect(apart(x, y)));
-        }
-        image.underflow += original.image.underflow;
-        Ok(JointPending { original, compressed, bias, image })
+        let difference = (0..original.len())
+            .map(|index| self.difference(index, &original[index], &compressed[index]))
+            .collect::<Result<_, _>>()?;
+        Ok(JointPending { original, compressed, difference })
     }
 
-    /// Bounds the difference of `neurons` of a pending layer by affine functions of the
-    /// input; when they are the outputs, weighs what each stage costs them.
-    fn rows(&mut self, layer: &JointPending, neurons: &[usize], output: bool) -> Rows {
-        let (live, width) = (&self.original.live, self.original.values.len());
-        let (difference, copy) = self.weights();
-        let coefficients = difference.seed(neurons, live, width);
-        let mut rows = Rows::seed(coefficients, &layer.bias, &layer.image, neurons);
-        let mut delta = copy.seed(neurons, live, width);
-        let chains = self.original.steps.iter().zip(&self.compressed.steps);
-        for (index, (step, (f, g))) in self.steps.iter().zip(chains).enumerate().rev() {
-            let pull = Pull { step, original: f, compressed: g, outward: self.original.outward };
-            let first = index == 0;
-            if let (true, Some(influence)) = (output, &mut self.influence) {
-                influence.weigh(index, &delta, &rows.coefficients);
-            }
-            pull.run(&mut delta, &mut rows, &mut self.scratch, first);
-            let matrices = if first { 2 } else { 3 };
-            self.products += (matrices * f.weight.len() * rows.coefficients.ncols()) as u64;
+    /// The interval bounds of the difference on a box.
+    fn difference(&self, index: usize, x: &Image, y: &Image) -> Result<Image, BoundsError> {
+        let (stage, copy, difference) = self.stage();
+        let terms = stage.terms.iter().zip(&copy.terms).zip(&difference.maps);
+        let terms = terms.flat_map(|((term, copy), map)| {
+            let value = &self.original.values[term.value];
+            let change = (map.as_ref(), &value.live[..], &value.bounds[index]);
+            // The input does not differ.
+            let carried =
+                (copy.map.as_ref(), &value.live[..], &self.differences[term.value][index]);
+            let change = map.is_some().then_some(change);
+            change.into_iter().chain((term.value > 0).then_some(carried))
+        });
+        let image = Image::new(&difference.bias, terms, x.unit, self.original.outward);
+        let mut image = image.finite(stage.layer)?;
+        for neuron in 0..image.bounds.len() {
+            image.tighten(neuron, apart(x.bounds.get(neuron), y.bounds.get(neuron)));
         }
+        if let Some(largest) = &stage.largest {
+            // Maxima differ by no more than what they are taken of.
+            let differences = &self.differences[largest.value][index];
+            for (neuron, window) in largest.windows.iter().enumerate() {
+                image.tighten(neuron, differences.hull(window));
+            }
+        }
+        image.underflow += x.underflow;
+        Ok(image)
+    }
+
+    /// Bounds the difference of neurons of a pending stage by affine functions of the
+    /// input: some of each box.
+    pub(crate) fn rows(
+        &self,
+        layer: &JointPending,
+        neurons: &[Vec<usize>],
+        scratch: &mut Scratch,
+    ) -> Rows {
+        let gate = |joint: &Self,
+                    index: usize,
+                    (delta, x): (&mut DMatrix<f64>, &mut DMatrix<f64>),
+                    constants: &mut [Charged],
+                    spans: &[Span]| {
+            joint.through_gate(index, delta, x, constants, spans);
+        };
+        self.rows_through(layer, neurons, scratch, gate)
+    }
+
+    /// [`Joint::rows`] of the outputs; weighs what each stage costs them.
+    fn output_rows(
+        &mut self,
+        layer: &JointPending,
+        outputs: &[Vec<usize>],
+        scratch: &mut Scratch,
+    ) -> Rows {
+        let mut influence = core::mem::take(&mut self.influence);
+        let gate = |joint: &Self,
+                    index: usize,
+                    (delta, x): (&mut DMatrix<f64>, &mut DMatrix<f64>),
+                    constants: &mut [Charged],
+                    spans: &[Span]| {
+            let width = x.nrows();
+            for (span, influence) in spans.iter().zip(&mut influence) {
+                let part = span.columns().start * width..span.columns().end * width;
+                let (delta, x) = (&delta.as_slice()[part.clone()], &x.as_slice()[part]);
+                influence.weigh(index, width, delta, x);
+            }
+            joint.through_gate(index, delta, x, constants, spans);
+        };
+        let rows = self.rows_through(layer, outputs, scratch, gate);
+        self.influence = influence;
         rows
     }
 
-    /// Tightens the bounds of `x`, `x'` and `δ` of a pending layer.
-    fn refine(&mut self, layer: &mut JointPending) {
-        let mixed = layer.mixed();
-        let f = self.original.refine(&mut layer.original, &mixed);
-        if let Some(influence) = &mut self.influence {
-            influence.remember(&mixed, &f, &layer.original.image.bounds);
-        }
-        // What was coarse in the layer before is likely to be so in this one: then the
-        // two passes apart come first, and leave fewer neurons to the joint one.
-        if self.coarse {
-            self.refine_apart(layer, &mixed, &f);
-            let rest = layer.mixed();
-            self.refine_jointly(layer, &rest);
-        } else {
-            self.refine_jointly(layer, &mixed);
-            // Where the difference is small, `x - δ` bounds `x'` as well as a pass of its own.
-            let coarse = |&row: &usize| layer.is_mixed(mixed[row]) && layer.is_coarse(mixed[row]);
-            let coarse: Vec<usize> = (0..mixed.len()).filter(coarse).collect();
-            if !coarse.is_empty() {
-                let neurons: Vec<usize> = coarse.iter().map(|&row| mixed[row]).collect();
-                self.refine_apart(layer, &neurons, &f.pick(&coarse));
+    /// [`Joint::rows`] through gates of the caller's: `gate` moves rows on `(δ, x)` past a
+    /// stage.
+    pub(crate) fn rows_through(
+        &self,
+        layer: &JointPending,
+        neurons: &[Vec<usize>],
+        scratch: &mut Scratch,
+        mut gate: impl FnMut(
+            &Self,
+            usize,
+            (&mut DMatrix<f64>, &mut DMatrix<f64>),
+            &mut [Charged],
+            &[Span],
+        ),
+    ) -> Rows {
+        let spans = Span::of(neurons);
+        let (stage, copy, difference) = self.stage();
+        let (mut on_x, mut on_delta) = (self.original.frontier(), self.original.frontier());
+        for ((term, copy), map) in stage.terms.iter().zip(&copy.terms).zip(&difference.maps) {
+            let value = &self.original.values[term.value];
+            let (live, width) = (&value.live, value.width);
+            if let Some(map) = map {
+                let seeds = neurons.iter().map(|neurons| map.seed(neurons, live, width));
+                let seed = beside(seeds.collect(), width);
+                self.original.add_seed(&mut on_x, term.value, seed);
+            }
+            if term.value > 0 {
+                let seeds = neurons.iter().map(|neurons| copy.seed(neurons, live, width));
+                let seed = beside(seeds.collect(), width);
+                self.original.add_seed(&mut on_delta, term.value, seed);
             }
         }
-        let coarse = mixed.iter().filter(|&&neuron| layer.is_coarse(neuron)).count();
-        self.coarse = 2 * coarse > mixed.len();
+        let mut constants = seed_constants(&difference.bias.value, &layer.difference, neurons);
+        self.original.charge_doubles(&mut constants, stage, &on_x, &spans);
+        self.charge_doubles(&mut constants, stage, &on_delta, &spans);
+        let mut products = 0;
+        for index in (0..self.steps.len()).rev() {
+            let (x, delta) = (on_x[index + 1].take(), on_delta[index + 1].take());
+            if x.is_none() && delta.is_none() {
+                continue;
+            }
+            let (width, columns) = (self.original.values[index + 1].width, constants.len());
+            let mut x = x.unwrap_or_else(|| scratch.zeros(width, columns));
+            let mut delta = delta.unwrap_or_else(|| scratch.zeros(width, columns));
+            gate(self, index, (&mut delta, &mut x), &mut constants, &spans);
+            let frontiers = (&mut on_x, &mut on_delta);
+            products += self.pull(index, (x, delta), frontiers, &mut constants, &spans, scratch);
+        }
+        let columns = constants.len();
+        let width = self.original.values[0].width;
+        let coefficients = on_x[0].take().unwrap_or_else(|| DMatrix::zeros(width, columns));
+        Rows { coefficients, constants, spans, products }
+    }
+
+    /// Charges rows for seeds on the difference that were added.
+    fn charge_doubles(
+        &self,
+        constants: &mut [Charged],
+        stage: &Stage<'_>,
+        frontier: &Frontier,
+        spans: &[Span],
+    ) {
+        for (value, coefficients) in frontier.iter().enumerate() {
+            let terms = stage.terms.iter().filter(|term| term.value == value).count();
+            if let (Some(coefficients), true) = (coefficients, terms > 1) {
+                charge(constants, coefficients, &self.differences[value], 2.0 * stage.unit, spans);
+            }
+        }
+    }
+
+    /// Moves rows past the gates of a relaxed stage, each by the faces of its box.
+    fn through_gate(
+        &self,
+        index: usize,
+        delta: &mut DMatrix<f64>,
+        x: &mut DMatrix<f64>,
+        constants: &mut [Charged],
+        spans: &[Span],
+    ) {
+        let (step, width) = (&self.steps[index], x.nrows());
+        for (at, span) in spans.iter().enumerate() {
+            let columns = span.columns();
+            let part = columns.start * width..columns.end * width;
+            let rows = (&mut delta.as_mut_slice()[part.clone()], &mut x.as_mut_slice()[part]);
+            let gates = (&step.faces[at], &self.original.steps[index].gates[at]);
+            let (constants, toll) = (&mut constants[columns], step.tolls[at]);
+            if self.original.outward {
+                through_difference_gate::<true>(rows, constants, gates, toll);
+            } else {
+                through_difference_gate::<false>(rows, constants, gates, toll);
+            }
+        }
+    }
+
+    /// Substitutes the sums of a relaxed stage: rows on `(x, δ)` become rows on its terms.
+    fn pull(
+        &self,
+        index: usize,
+        (x, delta): (DMatrix<f64>, DMatrix<f64>),
+        (on_x, on_delta): (&mut Frontier, &mut Frontier),
+        constants: &mut [Charged],
+        spans: &[Span],
+        scratch: &mut Scratch,
+    ) -> u64 {
+        let mut products = 0;
+        let (step, columns) = (&self.steps[index], x.ncols());
+        let (f, g) = (&self.original.steps[index], &self.compressed.steps[index]);
+        let outward = self.original.outward;
+        let mut add = |slot: &mut Option<DMatrix<f64>>,
+                       (maps, bounds): (&[(&Compact, &DMatrix<f64>)], &[Intervals]),
+                       width: usize| {
+            let known = slot.is_some();
+            let mut sum = slot.take().unwrap_or_else(|| scratch.take(width, columns));
+            if known && outward {
+                charge(constants, &sum, bounds, f.unit, spans);
+            }
+            for (at, (map, rows)) in maps.iter().enumerate() {
+                map.pull(rows, &mut sum, known || at > 0, &mut scratch.room);
+                products += map.products(columns);
+            }
+            *slot = Some(sum);
+        };
+        let terms = f.terms.iter().zip(&g.terms).zip(&step.differences);
+        for (((value, map), (_, copy)), difference) in terms {
+            let (width, bounds) =
+                (self.original.values[*value].width, &self.original.values[*value].bounds);
+            let direct = (map, &x);
+            let (both, one) = match difference {
+                Some(difference) => ([direct, (difference, &delta)], 2),
+                None => ([direct, direct], 1),
+            };
+            add(&mut on_x[*value], (&both[..one], bounds), width);
+            if *value > 0 {
+                let carried = [(copy, &delta)];
+                add(&mut on_delta[*value], (&carried, &self.differences[*value]), width);
+            }
+        }
+        scratch.give(x);
+        scratch.give(delta);
+        products
+    }
+
+    /// Tightens the bounds of `x`, `x'` and `δ` of a pending stage.
+    fn refine(&mut self, layer: &mut JointPending, activation: Activation, scratch: &mut Scratch) {
+        let mixed = layer.select(|at| layer.is_mixed(at, activation));
+        let mut coarse = (0, 0);
+        for part in parts(mixed, self.original.batch()) {
+            self.refine_part(layer, &part, activation, scratch);
+            for (index, neurons) in part.iter().enumerate() {
+                coarse.1 += neurons.len();
+                coarse.0 += neurons.iter().filter(|&&n| layer.is_coarse((index, n))).count();
+            }
+        }
+        self.coarse = 2 * coarse.0 > coarse.1;
+    }
+
+    fn refine_part(
+        &mut self,
+        layer: &mut JointPending,
+        mixed: &[Vec<usize>],
+        activation: Activation,
+        scratch: &mut Scratch,
+    ) {
+        let how = self.between();
+        let f = refine_chain(&mut self.original, &mut layer.original, mixed, how, scratch);
+        for (index, influence) in self.influence.iter_mut().enumerate() {
+            let bounds = &layer.original[index].bounds;
+            influence.remember(&mixed[index], f.part(index), bounds);
+        }
+        // What was coarse in the stage before is likely to be so in this one: then the
+        // two passes apart come first, and leave fewer neurons to the joint one.
+        if self.coarse {
+            self.refine_apart(layer, mixed, &f, scratch);
+            let rest: Vec<Vec<usize>> = mixed
+                .iter()
+                .enumerate()
+                .map(|(index, neurons)| {
+                    let mixed = |n: &usize| layer.is_mixed((index, *n), activation);
+                    neurons.iter().copied().filter(mixed).collect()
+                })
+                .collect();
+            self.refine_jointly(layer, &rest, scratch);
+        } else {
+            self.refine_jointly(layer, mixed, scratch);
+            // Where the difference is small, `x - δ` bounds `x'` as well as a pass of its own.
+            let places: Vec<Vec<usize>> = mixed
+                .iter()
+                .enumerate()
+                .map(|(index, neurons)| {
+                    let coarse = |&place: &usize| {
+                        let at = (index, neurons[place]);
+                        layer.is_mixed(at, activation) && layer.is_coarse(at)
+                    };
+                    (0..neurons.len()).filter(coarse).collect()
+                })
+                .collect();
+            if places.iter().any(|places| !places.is_empty()) {
+                let neurons = |(neurons, places): (&Vec<usize>, &Vec<usize>)| {
+                    places.iter().map(|&place| neurons[place]).collect()
+                };
+                let neurons: Vec<Vec<usize>> = mixed.iter().zip(&places).map(neurons).collect();
+                self.refine_apart(layer, &neurons, &f.pick(&places), scratch);
+            }
+        }
+        scratch.give(f.coefficients);
+    }
+
+    /// How the neurons between are optimised, if they are.
+    fn between(&self) -> Option<(usize, AlphaOptions)> {
+        let options = self.alpha.filter(|options| options.intermediate > 0)?;
+        Some((options.intermediate, options))
     }
 
     /// Tightens the bounds of some neurons by the joint pass.
-    fn refine_jointly(&mut self, layer: &mut JointPending, neurons: &[usize]) {
-        let rows = self.rows(layer, neurons, false);
-        layer.tighten(neurons, &rows.concretise(&self.original.input, self.original.outward));
+    fn refine_jointly(
+        &mut self,
+        layer: &mut JointPending,
+        neurons: &[Vec<usize>],
+        scratch: &mut Scratch,
+    ) {
+        let rows = match self.between() {
+            Some(how) => self.rows_alpha(layer, neurons, (how.0, &how.1), scratch),
+            None => self.rows(layer, neurons, scratch),
+        };
+        self.tighten(layer, neurons, &rows);
+        scratch.give(rows.coefficients);
     }
 
     /// Tightens the bounds of some neurons by a pass over `f'`, and by how far it stays
     /// from the pass over `f` that gave `f`.
-    fn refine_apart(&mut self, layer: &mut JointPending, neurons: &[usize], f: &Rows) {
-        let g = self.compressed.refine(&mut layer.compressed, neurons);
-        let apart = f.minus(&g, &self.original.input);
-        layer.tighten(neurons, &apart.concretise(&self.original.input, self.original.outward));
-    }
-
-    fn outputs(&mut self, mut layer: JointPending, outputs: &[usize]) -> PairBounds {
-        let (region, outward) = (self.original.region, self.original.outward);
-        let f = self.original.refine(&mut layer.original, outputs);
-        let g = self.compressed.refine(&mut layer.compressed, outputs);
-        let joint = self.rows(&layer, outputs, true);
-        let input = &self.original.input;
-        let apart = f.minus(&g, input);
-        let joint_bounds = joint.concretise(input, outward);
-        let apart_bounds = apart.concretise(input, outward);
-        layer.tighten(outputs, &apart_bounds);
-        layer.tighten(outputs, &joint_bounds);
-        if let Some(influence) = &mut self.influence {
-            influence.spread(&joint);
-        }
-        let envelopes = outputs.iter().enumerate().map(|(row, &output)| {
-            let (j, a) = (joint_bounds[row], apart_bounds[row]);
-            let lower = if j.lower >= a.lower { &joint } else { &apart };
-            let upper = if j.upper <= a.upper { &joint } else { &apart };
-            Envelope {
-                lower: lower.lower_form(row, region, outward),
-                upper: upper.upper_form(row, region, outward),
-                bounds: layer.image.bounds.get(output),
-            }
-        });
-        PairBounds {
-            region: region.clone(),
-            outputs: envelopes.collect(),
-            original: outputs.iter().map(|&o| layer.original.image.bounds.get(o)).collect(),
-            compressed: outputs.iter().map(|&o| layer.compressed.image.bounds.get(o)).collect(),
-            products: self.products + self.original.products + self.compressed.products,
-        }
-    }
-
-    fn pass_relu(&mut self, layer: &JointPending, relaxations: &Relaxations) {
-        let alive = |neuron: &usize| {
-            let (x, y, _) = layer.at(*neuron);
-            x.upper > 0.0 || y.upper > 0.0
-        };
-        let live: Vec<usize> = (0..layer.image.bounds.len()).filter(alive).collect();
-        let faces = layer.gate(&live, |n| {
-            let (x, y, d) = layer.at(n);
-            (relaxations.relu_difference)(x, y, d)
-        });
-        let difference = |&neuron: &usize| {
-            let (x, y, d) = layer.at(neuron);
-            relu_difference_interval(x, y, d)
-        };
-        if let Some(influence) = &mut self.influence {
-            let gaps = |n: usize| {
-                let (x, y, d) = layer.at(n);
-                let faces = (relaxations.relu_difference)(x, y, d);
-                (face_gap(&faces, x, d), line_gap(x))
-            };
-            influence.gate(&live, gaps);
-        }
-        self.pass(layer, faces, &live, live.iter().map(difference).collect());
-        self.original.pass_relu(&layer.original, relaxations, live.clone());
-        self.compressed.pass_relu(&layer.compressed, relaxations, live);
-    }
-
-    fn pass_open(&mut self, layer: &JointPending) {
-        let live: Vec<usize> = (0..layer.image.bounds.len()).collect();
-        let open = Face { delta: 1.0, ..Face::default() };
-        let faces = layer.gate(&live, |_| Faces { lower: open, upper: open });
-        if let Some(influence) = &mut self.influence {
-            influence.open();
-        }
-        self.pass(layer, faces, &live, layer.image.bounds.clone());
-        self.original.pass_open(&layer.original);
-        self.compressed.pass_open(&layer.compressed);
-    }
-
-    fn pass(
+    fn refine_apart(
         &mut self,
-        JointPending { image, .. }: &JointPending,
-        faces: GateFaces,
-        live: &[usize],
-        differences: Intervals,
+        layer: &mut JointPending,
+        neurons: &[Vec<usize>],
+        f: &Rows,
+        scratch: &mut Scratch,
     ) {
-        let (inputs, width) = (&self.original.live, self.original.values.len());
-        let difference = self.weights().0.compact(live, inputs, width);
-        let toll = Toll { unit: image.unit, underflow: image.underflow };
-        self.steps.push(JointStep { difference, faces, toll });
-        self.differences = differences.padded(padded(live.len()));
+        let how = self.between();
+        let g = refine_chain(&mut self.compressed, &mut layer.compressed, neurons, how, scratch);
+        self.tighten(layer, neurons, &f.minus(&g, self.original.input));
+        scratch.give(g.coefficients);
+    }
+
+    /// Takes over what rows of the difference say on every box.
+    fn tighten(&mut self, layer: &mut JointPending, neurons: &[Vec<usize>], rows: &Rows) {
+        self.products += rows.products;
+        for (index, neurons) in neurons.iter().enumerate() {
+            let input = &self.original.input[index];
+            layer.tighten(index, neurons, &rows.concretise(index, input, self.original.outward));
+        }
+    }
+
+    fn outputs(
+        mut self,
+        mut layer: JointPending,
+        outputs: &[usize],
+        regions: &[Region],
+        scratch: &mut Scratch,
+    ) -> Vec<(PairBounds, Lessons)> {
+        let neurons = vec![outputs.to_vec(); regions.len()];
+        let outward = self.original.outward;
+        let how = self.alpha.map(|options| (options.iterations, options));
+        let f = refine_chain(&mut self.original, &mut layer.original, &neurons, how, scratch);
+        let g = refine_chain(&mut self.compressed, &mut layer.compressed, &neurons, how, scratch);
+        let joint = match how {
+            Some((steps, options)) => self.rows_alpha(&layer, &neurons, (steps, &options), scratch),
+            None => self.output_rows(&layer, &neurons, scratch),
+        };
+        let apart = f.minus(&g, self.original.input);
+        self.tighten(&mut layer, &neurons, &apart);
+        self.tighten(&mut layer, &neurons, &joint);
+        let free = &self.pair.original.free;
+        let products = self.products + self.original.products + self.compressed.products;
+        let mut influence = core::mem::take(&mut self.influence).into_iter();
+        let mut results = Vec::with_capacity(regions.len());
+        for (index, region) in regions.iter().enumerate() {
+            let input = &self.original.input[index];
+            let joint_bounds = joint.concretise(index, input, outward);
+            let apart_bounds = apart.concretise(index, input, outward);
+            let envelopes = outputs.iter().enumerate().map(|(row, &output)| {
+                let (j, a) = (joint_bounds[row], apart_bounds[row]);
+                let lower = if j.lower >= a.lower { &joint } else { &apart };
+                let upper = if j.upper <= a.upper { &joint } else { &apart };
+                Envelope {
+                    lower: lower.lower_form(index, row, region, free, outward),
+                    upper: upper.upper_form(index, row, region, free, outward),
+                    bounds: layer.difference[index].bounds.get(output),
+                }
+            });
+            let bounds_of = |image: &Image| outputs.iter().map(|&o| image.bounds.get(o)).collect();
+            let bounds = PairBounds {
+                region: region.clone(),
+                outputs: envelopes.collect(),
+                original: bounds_of(&layer.original[index]),
+                compressed: bounds_of(&layer.compressed[index]),
+                products,
+            };
+            let influence = influence.next().map_or_else(Vec::new, |mut influence| {
+                influence.spread(joint.part(index));
+                influence.scores()
+            });
+            let stability = [&mut self.original, &mut self.compressed]
+                .map(|c| core::mem::take(&mut c.found[index]));
+            results.push((bounds, Lessons { influence, stability }));
+        }
+        for rows in [f, g, joint, apart] {
+            scratch.give(rows.coefficients);
+        }
+        results
+    }
+
+    /// Moves past the gates of the pending stage.
+    fn pass(&mut self, layer: &JointPending, gate: Gate, relaxations: &Relaxations) {
+        let (stage, _, difference) = self.stage();
+        let live = self.alive(layer, stage);
+        let (mut faces, mut bounds, mut freedom) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, image) in layer.difference.iter().enumerate() {
+            let at = |n: usize| {
+                let (x, y, d) = layer.at((index, n));
+                faces_of(gate, relaxations, x, y, d)
+            };
+            let before =
+                |n: usize| Before { bias: difference.bias.value[n], charge: image.charge(n) };
+            let neurons: Vec<_> = live.iter().map(|&n| (at(n), before(n))).collect();
+            if self.alpha.is_some() {
+                let bounds = live.iter().map(|&n| layer.at((index, n)));
+                freedom.push(freedom_of(gate, bounds, &neurons));
+            }
+            faces.push(GateFaces::new(&neurons));
+            let through = |&n: &usize| {
+                let (x, y, d) = layer.at((index, n));
+                through_difference(gate, x, y, d)
+            };
+            let values = live.iter().map(through).collect::<Intervals>();
+            bounds.push(values.padded(padded(live.len())));
+            if let Some(influence) = self.influence.get_mut(index) {
+                influence.gate(&live, |n| {
+                    let (x, _, d) = layer.at((index, n));
+                    (face_gap(&at(n), x, d), line_gap(&lines(gate, relaxations, x), x))
+                });
+            }
+        }
+        let differences = stage.terms.iter().zip(&difference.maps).map(|(term, map)| {
+            let value = &self.original.values[term.value];
+            map.as_ref().map(|map| map.compact(&live, &value.live, value.width))
+        });
+        let differences = differences.collect();
+        let toll = |image: &Image| Toll { unit: image.unit, underflow: image.underflow };
+        let tolls = layer.difference.iter().map(toll).collect();
+        self.steps.push(JointStep { differences, faces, tolls, freedom });
+        self.differences.push(bounds);
+        self.original.pass(&layer.original, relaxations, live.clone());
+        self.compressed.pass(&layer.compressed, relaxations, live);
+    }
+
+    /// The neurons that are kept: those that are not dead in both networks on every box.
+    fn alive(&self, layer: &JointPending, stage: &Stage<'_>) -> Vec<usize> {
+        let original = self.original.alive(&layer.original);
+        if original.len() == stage.width {
+            return original;
+        }
+        let mut live = self.compressed.alive(&layer.compressed);
+        live.extend(original);
+        live.sort_unstable();
+        live.dedup();
+        live
     }
 }
 
-impl JointPending {
-    /// A difference gate over the neurons `live`.
-    fn gate(&self, live: &[usize], faces: impl Fn(usize) -> Faces) -> GateFaces {
-        let neuron = |&n: &usize| {
-            (faces(n), Before { bias: self.bias.value[n], charge: self.image.charge(n) })
+/// Tightens the pending bounds of some neurons of one network.
+fn refine_chain(
+    chain: &mut Chain<'_>,
+    pending: &mut [Image],
+    neurons: &[Vec<usize>],
+    how: Option<(usize, AlphaOptions)>,
+    scratch: &mut Scratch,
+) -> Rows {
+    match how {
+        Some((steps, options)) => chain.refine_alpha(pending, neurons, (steps, &options), scratch),
+        None => chain.refine(pending, neurons, scratch),
+    }
+}
+
+/// What rows may choose at a gate.
+fn freedom_of(
+    gate: Gate,
+    bounds: impl Iterator<Item = (Interval, Interval, Interval)>,
+    neurons: &[(Faces, Before)],
+) -> Freedom {
+    let (mut others, mut charge, mut share) = (Vec::new(), Vec::new(), Vec::new());
+    for ((x, y, d), (faces, before)) in bounds.zip(neurons) {
+        let other = match gate {
+            Gate::Activation(activation) if !is_linear_on(activation, hull(x, y)) => {
+                other_faces(activation, faces, (x, y, d))
+            }
+            _ => *faces,
         };
-        GateFaces::new(&live.iter().map(neuron).collect::<Vec<_>>())
+        let differ = other != *faces;
+        share.push(if differ { 1.0 } else { 0.0 });
+        charge.push(mixing_charge(faces, &other, x, d));
+        others.push((other, *before));
     }
+    share.resize(padded(neurons.len()), 0.0);
+    charge.resize(padded(neurons.len()), 0.0);
+    Freedom { others: GateFaces::new(&others), charge, share }
+}
 
+/// The faces of a gate.
+fn faces_of(
+    gate: Gate,
+    relaxations: &Relaxations,
+    x: Interval,
+    compressed: Interval,
+    delta: Interval,
+) -> Faces {
+    const DELTA: Face = Face { delta: 1.0, x: 0.0, constant: 0.0 };
+    match gate {
+        Gate::Open => Faces { lower: DELTA, upper: DELTA },
+        Gate::Activation(Activation::Relu) => (relaxations.relu_difference)(x, compressed, delta),
+        Gate::Activation(activation) => {
+            activation_difference_faces(activation, x, compressed, delta)
+        }
+    }
+}
+
+/// What a gate does to the difference.
+fn through_difference(gate: Gate, x: Interval, compressed: Interval, delta: Interval) -> Interval {
+    match gate {
+        Gate::Open => delta,
+        Gate::Activation(Activation::Relu) => relu_difference_interval(x, compressed, delta),
+        Gate::Activation(activation) => {
+            activation_difference_interval(activation, x, compressed, delta)
+        }
+    }
+}
+
+/// A neuron of a box.
+type At = (usize, usize);
+
+impl JointPending {
     /// The bounds of `x`, `x'` and `δ` of a neuron.
-    fn at(&self, neuron: usize) -> (Interval, Interval, Interval) {
-        let x = self.original.image.bounds.get(neuron);
-        let y = self.compressed.image.bounds.get(neuron);
-        (x, y, self.image.bounds.get(neuron))
+    fn at(&self, (index, neuron): At) -> (Interval, Interval, Interval) {
+        let x = self.original[index].bounds.get(neuron);
+        let y = self.compressed[index].bounds.get(neuron);
+        (x, y, self.difference[index].bounds.get(neuron))
     }
 
-    /// The neurons whose two ReLUs are not both known to be on one side.
-    fn mixed(&self) -> Vec<usize> {
-        (0..self.image.bounds.len()).filter(|&neuron| self.is_mixed(neuron)).collect()
+    /// Some neurons of every box.
+    fn select(&self, wanted: impl Fn(At) -> bool) -> Vec<Vec<usize>> {
+        let neurons = |(index, image): (usize, &Image)| {
+            (0..image.bounds.len()).filter(|&neuron| wanted((index, neuron))).collect()
+        };
+        self.difference.iter().enumerate().map(neurons).collect()
     }
 
-    fn is_mixed(&self, neuron: usize) -> bool {
-        let (x, y, _) = self.at(neuron);
-        unstable(x) || unstable(y) || (x.upper <= 0.0) != (y.upper <= 0.0)
+    /// Whether the two networks are not both known to be on one piece of the activation.
+    fn is_mixed(&self, at: At, activation: Activation) -> bool {
+        let (x, y, _) = self.at(at);
+        !is_linear_on(activation, hull(x, y))
     }
 
     /// Whether the difference of a neuron is not small beside the neuron itself.
-    fn is_coarse(&self, neuron: usize) -> bool {
-        let (x, _, d) = self.at(neuron);
+    fn is_coarse(&self, at: At) -> bool {
+        let (x, _, d) = self.at(at);
         d.width() > COARSE * x.width()
     }
 
-    /// Takes over bounds of the differences of some neurons.
-    fn tighten(&mut self, neurons: &[usize], bounds: &[Interval]) {
+    /// Takes over bounds of the differences of some neurons of a box.
+    fn tighten(&mut self, index: usize, neurons: &[usize], bounds: &[Interval]) {
         for (&neuron, bound) in neurons.iter().zip(bounds) {
-            let (mut x, mut y, d) = self.at(neuron);
+            let (mut x, mut y, d) = self.at((index, neuron));
             let mut d = d.intersect(*bound);
             reconcile(&mut x, &mut y, &mut d);
-            self.original.image.bounds.set(neuron, x);
-            self.compressed.image.bounds.set(neuron, y);
-            self.image.bounds.set(neuron, d);
+            self.original[index].bounds.set(neuron, x);
+            self.compressed[index].bounds.set(neuron, y);
+            self.difference[index].bounds.set(neuron, d);
         }
     }
 }
 
-/// A relaxed stage of the pair, put together.
-struct Pull<'a> {
-    step: &'a JointStep,
-    original: &'a Step,
-    compressed: &'a Step,
-    outward: bool,
+/// Some neurons of every box, in parts of at most `size` rows.
+pub(crate) fn parts(
+    neurons: Vec<Vec<usize>>,
+    size: usize,
+) -> impl Iterator<Item = Vec<Vec<usize>>> {
+    let size = (size / (2 * neurons.len().max(1))).max(1);
+    let longest = neurons.iter().map(Vec::len).max().unwrap_or(0);
+    (0..longest.div_ceil(size)).map(move |part| {
+        let piece = |all: &Vec<usize>| all.iter().copied().skip(part * size).take(size).collect();
+        neurons.iter().map(piece).collect()
+    })
 }
 
-impl Pull<'_> {
-    /// Substitutes the stage backward. `rows` hold the coefficients on `x̂` and the
-    /// constants, `delta` those on `δ̂`, which is nothing before the first layer.
-    fn run(
-        &self,
-        delta: &mut DMatrix<f64>,
-        rows: &mut Rows,
-        scratch: &mut DMatrix<f64>,
-        first: bool,
-    ) {
-        let Rows { coefficients: x, constants } = rows;
-        let (gate, toll) = ((&self.step.faces, &self.original.gate), self.step.toll);
-        if self.outward {
-            through_difference_gate::<true>((delta, x), constants, gate, toll);
-        } else {
-            through_difference_gate::<false>((delta, x), constants, gate, toll);
-        }
-        reshape(scratch, self.original.weight.ncols(), x.ncols());
-        multiply_transposed(scratch, false, &self.original.weight, x);
-        multiply_transposed(scratch, true, &self.step.difference, delta);
-        core::mem::swap(x, scratch);
-        if !first {
-            reshape(scratch, self.compressed.weight.ncols(), delta.ncols());
-            multiply_transposed(scratch, false, &self.compressed.weight, delta);
-            core::mem::swap(delta, scratch);
-        }
-    }
+/// The least interval that holds both.
+fn hull(x: Interval, y: Interval) -> Interval {
+    Interval::new(x.lower.min(y.lower), x.upper.max(y.upper))
 }
 
 /// `x - y` for values known separately.

@@ -82,3 +82,13 @@ pub struct Envelope {
     /// Encloses the function.
     pub bounds: Interval,
 }
+
+impl Envelope {
+    /// The better side of each of two envelopes of one function.
+    pub(crate) fn meet(self, other: Self) -> Self {
+        let bounds = self.bounds.intersect(other.bounds);
+        let lower = if self.bounds.lower >= other.bounds.lower { self.lower } else { other.lower };
+        let upper = if self.bounds.upper <= other.bounds.upper { self.upper } else { other.upper };
+        Self { lower, upper, bounds }
+    }
+}

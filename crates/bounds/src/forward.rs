@@ -3,17 +3,20 @@
 use nalgebra::DMatrix;
 use nncert_core::directed::{sub_down, sub_up};
 use nncert_core::product::multiply;
-use nncert_core::{Interval, PairedNetworks, Region};
+use nncert_core::{Activation, Interval, PairedNetworks, Region};
 
 use crate::BoundsError;
-use crate::dense::{Bias, Weights, unit};
+use crate::dense::Bias;
 use crate::differential::PairBounds;
 use crate::envelope::{AffineForm, Envelope};
+use crate::graph::{Gate, PairGraph};
 use crate::intervals::Intervals;
 use crate::kernel;
 use crate::relu::{Line, Lines, chord_above, chord_below, relu_lines};
 use crate::rounding::{UNDERFLOW, charged_down, charged_up, gamma};
-use crate::stage::{Gate, stages};
+
+/// The most entries that a layer is written out with as a matrix.
+const MAX_ENTRIES: usize = 1 << 25;
 
 /// Bounds `f - f'` by forward propagation, as SimCert prints it, with signs split.
 ///
@@ -60,44 +63,57 @@ use crate::stage::{Gate, stages};
 /// unsound as soon as one weight is negative, hence the split by sign. The lines
 /// in `δ` are those of NeuroDiff (Paulsen et al., 2020).
 pub fn forward(pair: &PairedNetworks, region: &Region) -> Result<PairBounds, BoundsError> {
-    BoundsError::check_region(pair.inputs(), region)?;
-    let (original, compressed) = (stages(pair.original())?, stages(pair.compressed())?);
-    let input = Intervals::of_free(region);
+    let graph = PairGraph::new(pair, region)?;
+    let input = Intervals::of(region, region.free());
+    let (entries, limit) = (input.len().saturating_mul(input.len()), MAX_ENTRIES);
+    if entries > limit {
+        let kind = pair.original().layers()[0].kind();
+        return Err(BoundsError::TooLarge { layer: 0, kind, entries, limit });
+    }
     let mut x = Forms::identity(&input);
     let mut delta: Option<Forms> = None;
-    let last = original.len() - 1;
+    let last = graph.differences.len() - 1;
     let mut products = 0;
-    for (index, (f, g)) in original.iter().zip(&compressed).enumerate() {
-        let (layer, unit) = (f.layer, unit(&f.affine, original.len()));
-        let change = Weights::Difference(&f.affine.weight, &g.affine.weight);
-        let (full, copy) = (Weights::Plain(&f.affine.weight), Weights::Plain(&g.affine.weight));
-        let mut bias = [Bias::new(&f.affine, None), Bias::new(&f.affine, Some(&g.affine))];
-        // In the first layer the fixed inputs fold into the biases.
+    let stages = graph.original.stages.iter().zip(&graph.compressed.stages);
+    for (index, ((f, g), change)) in stages.zip(&graph.differences).enumerate() {
+        let (layer, unit) = (f.layer, f.unit);
+        let kind = pair.original().layers()[layer].kind();
+        let unsupported = BoundsError::Unsupported { layer, kind };
+        let ([term], [copy], [difference]) = (&f.terms[..], &g.terms[..], &change.maps[..]) else {
+            return Err(unsupported);
+        };
+        let known = matches!(f.gate, Gate::Open | Gate::Activation(Activation::Relu));
+        if term.value != index || !known {
+            return Err(unsupported);
+        }
+        // Of the input only what is free has a form.
         let live: Vec<usize> = if index == 0 {
-            let [full_bias, change_bias] = bias;
-            bias = [full_bias.fold(full, region), change_bias.fold(change, region)];
-            region.free().to_vec()
+            graph.original.free.clone()
         } else {
-            (0..f.affine.inputs()).collect()
+            (0..graph.original.stages[index - 1].width).collect()
         };
-        let (rows, columns) = (f.affine.outputs(), input.len());
+        let (rows, columns) = (f.width, input.len());
+        let (entries, limit) = (rows.saturating_mul(live.len()), MAX_ENTRIES);
+        if entries > limit {
+            return Err(BoundsError::TooLarge { layer, kind, entries, limit });
+        }
         let all: Vec<usize> = (0..rows).collect();
-        let over = |weights: Weights<'_>| {
-            let padded = weights.compact(&all, &live, live.len());
-            padded.rows(0, rows).into_owned()
-        };
+        let written_out =
+            |seed: DMatrix<f64>| -> DMatrix<f64> { seed.columns(0, rows).transpose() };
         // Four products for each of the two or three matrices.
         let matrices = if delta.is_some() { 3 } else { 2 };
         products += (4 * matrices * rows * live.len() * columns) as u64;
         let mut next = Forms::zeros(rows, columns);
-        next.add_layer(&over(change), &x);
-        if let Some(delta) = &delta {
-            next.add_layer(&over(copy), delta);
+        if let Some(difference) = difference {
+            next.add_layer(&written_out(difference.seed(&all, &live, live.len())), &x);
         }
-        next.finish(&bias[1], &input, live.len(), unit);
+        if let Some(delta) = &delta {
+            next.add_layer(&written_out(copy.seed(&all, &live, live.len())), delta);
+        }
+        next.finish(&change.bias, &input, live.len(), unit);
         let mut next_x = Forms::zeros(rows, columns);
-        next_x.add_layer(&over(full), &x);
-        next_x.finish(&bias[0], &input, live.len(), unit);
+        next_x.add_layer(&written_out(term.seed(&all, &live, live.len())), &x);
+        next_x.finish(&f.bias, &input, live.len(), unit);
         let x_bounds = next_x.concretise(&input, layer)?;
         let delta_bounds = next.concretise(&input, layer)?;
         let compressed_bounds: Vec<Interval> = x_bounds
@@ -106,7 +122,7 @@ pub fn forward(pair: &PairedNetworks, region: &Region) -> Result<PairBounds, Bou
             .map(|(x, d)| Interval::new(sub_down(x.lower, d.upper), sub_up(x.upper, d.lower)))
             .collect();
         match f.gate {
-            Gate::Relu => {
+            Gate::Activation(_) => {
                 let bounds = x_bounds.iter().zip(&compressed_bounds).zip(&delta_bounds);
                 let lines = bounds.map(|((x, y), d)| relu_difference_lines(*x, *y, *d));
                 next.scale(&lines.collect::<Vec<_>>(), &input);
@@ -227,8 +243,9 @@ impl Forms {
 
     /// The bounds of each neuron over a box of inputs.
     fn concretise(&self, input: &Intervals, layer: usize) -> Result<Vec<Interval>, BoundsError> {
-        let lower = kernel::least(&self.lower.transpose(), input);
-        let upper = kernel::least(&-self.upper.transpose(), input);
+        let least = |forms: DMatrix<f64>| kernel::least(forms.as_slice(), forms.ncols(), input);
+        let lower = least(self.lower.transpose());
+        let upper = least(-self.upper.transpose());
         let n = input.len();
         let charge = |size: f64| gamma(n + 8) * size + UNDERFLOW * (n + 1) as f64;
         let bounds = (0..self.reach.len()).map(|row| {

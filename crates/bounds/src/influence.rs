@@ -11,12 +11,10 @@
 //!
 //! Heuristic: it chooses where to cut, and no bound depends on it.
 
-use nalgebra::DMatrix;
 use nncert_core::Interval;
 
 use crate::intervals::Intervals;
-use crate::relu::{Face, Faces};
-use crate::rows::Rows;
+use crate::relu::{Face, Faces, Line, Lines};
 
 #[derive(Debug)]
 pub(crate) struct Influence {
@@ -51,15 +49,19 @@ impl Influence {
     }
 
     /// Takes note of the forms of the neurons of a layer that were bounded.
-    pub(crate) fn remember(&mut self, neurons: &[usize], rows: &Rows, bounds: &Intervals) {
-        let neuron = |(row, &index): (usize, &usize)| {
+    ///
+    /// `rows` holds one row of coefficients on the input for each.
+    pub(crate) fn remember(&mut self, neurons: &[usize], rows: &[f64], bounds: &Intervals) {
+        if self.widths.is_empty() {
+            return;
+        }
+        let neuron = |(&index, row): (&usize, &[f64])| {
             let width = bounds.get(index).width();
             let scale = if width > 0.0 { 1.0 / width } else { 0.0 };
-            let column = rows.coefficients.column(row);
-            let shares = column.iter().zip(&self.widths).map(|(a, w)| a.abs() * w * scale);
+            let shares = row.iter().zip(&self.widths).map(|(a, w)| a.abs() * w * scale);
             Neuron { index, shares: shares.collect() }
         };
-        self.latest = neurons.iter().enumerate().map(neuron).collect();
+        self.latest.extend(neurons.iter().zip(rows.chunks(self.widths.len())).map(neuron));
     }
 
     /// Takes note of the gate behind that layer.
@@ -76,20 +78,21 @@ impl Influence {
         self.stages.push(trail);
     }
 
-    /// Takes note of a gate that does nothing.
-    pub(crate) fn open(&mut self) {
-        self.stages.push(Trail::default());
-    }
-
-    /// Weighs a stage by the coefficients that the outputs have on what comes out of it.
-    pub(crate) fn weigh(&mut self, stage: usize, delta: &DMatrix<f64>, x: &DMatrix<f64>) {
+    /// Weighs a stage by the coefficients that the outputs have on what comes out of it:
+    /// rows of `width` numbers each.
+    pub(crate) fn weigh(&mut self, stage: usize, width: usize, delta: &[f64], x: &[f64]) {
         let Trail { gaps, shares } = &self.stages[stage];
-        let size = |matrix: &DMatrix<f64>, neuron: usize| -> f64 {
-            matrix.row(neuron).iter().map(|a| a.abs()).sum()
-        };
-        for (neuron, ((face, line), shares)) in gaps.iter().zip(shares).enumerate() {
+        let mut weights = vec![0.0; gaps.len()];
+        let width = width.max(1);
+        for (delta, x) in delta.chunks_exact(width).zip(x.chunks_exact(width)) {
+            for ((weight, (face, line)), (d, x)) in
+                weights.iter_mut().zip(gaps).zip(delta.iter().zip(x))
+            {
+                *weight += d.abs() * face + x.abs() * line;
+            }
+        }
+        for (weight, shares) in weights.iter().zip(shares) {
             let Some(shares) = shares else { continue };
-            let weight = size(delta, neuron) * face + size(x, neuron) * line;
             for (score, share) in self.scores.iter_mut().zip(shares) {
                 *score += weight * share;
             }
@@ -97,9 +100,9 @@ impl Influence {
     }
 
     /// Adds how far the outputs' own forms move with each input.
-    pub(crate) fn spread(&mut self, outputs: &Rows) {
-        for column in outputs.coefficients.column_iter() {
-            for ((score, c), width) in self.scores.iter_mut().zip(&column).zip(&self.widths) {
+    pub(crate) fn spread(&mut self, outputs: &[f64]) {
+        for row in outputs.chunks_exact(self.widths.len().max(1)) {
+            for ((score, c), width) in self.scores.iter_mut().zip(row).zip(&self.widths) {
                 *score += c.abs() * width;
             }
         }
@@ -110,9 +113,11 @@ impl Influence {
     }
 }
 
-/// About the largest distance between the lines of a ReLU.
-pub(crate) fn line_gap(x: Interval) -> f64 {
-    if x.lower < 0.0 && x.upper > 0.0 { -x.lower * x.upper / x.width() } else { 0.0 }
+/// About the largest distance between two lines: at 0, where kinks are, or amid `x`.
+pub(crate) fn line_gap(lines: &Lines, x: Interval) -> f64 {
+    let value = |line: &Line, at: f64| line.slope * at + line.intercept;
+    let gap = |at: f64| value(&lines.upper, at) - value(&lines.lower, at);
+    gap(0.0f64.clamp(x.lower, x.upper)).max(gap((x.lower + x.upper) / 2.0)).max(0.0)
 }
 
 /// About the largest distance between two faces: at no difference, amid `x`.

@@ -3,10 +3,10 @@
 use nncert_core::{Interval, Network, Region};
 
 use crate::BoundsError;
-use crate::chain::Pending;
+use crate::chain::through;
+use crate::dense::Image;
+use crate::graph::Graph;
 use crate::intervals::Intervals;
-use crate::relu::relu_interval;
-use crate::stage::{Gate, stages};
 
 /// Bounds each output by interval arithmetic, layer by layer.
 ///
@@ -39,18 +39,13 @@ use crate::stage::{Gate, stages};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn interval(network: &Network, region: &Region) -> Result<Vec<Interval>, BoundsError> {
-    BoundsError::check_region(network.inputs(), region)?;
-    let stages = stages(network)?;
-    let (mut live, mut values) = (region.free().to_vec(), Intervals::of_free(region));
-    for (index, stage) in stages.iter().enumerate() {
-        let fold = (index == 0).then_some(region);
-        let Pending { image, .. } =
-            Pending::new(stage, fold, (&live, &values), stages.len(), true)?;
-        values = match stage.gate {
-            Gate::Relu => image.bounds.iter().map(relu_interval).collect(),
-            Gate::Open => image.bounds,
-        };
-        live = (0..values.len()).collect();
+    let graph = Graph::new(network, region)?;
+    let mut values = vec![(graph.free.clone(), Intervals::of(region, &graph.free))];
+    for stage in &graph.stages {
+        let value = |at: usize| (&values[at].0[..], &values[at].1);
+        let Image { bounds, .. } = stage.image(value, true)?;
+        let bounds: Intervals = bounds.iter().map(|x| through(stage.gate, x)).collect();
+        values.push(((0..stage.width).collect(), bounds));
     }
-    Ok(values.iter().collect())
+    Ok(values.pop().map_or_else(Vec::new, |(_, bounds)| bounds.iter().collect()))
 }

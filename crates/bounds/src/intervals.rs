@@ -14,10 +14,23 @@ impl Intervals {
         Self { lower: vec![0.0; length], upper: vec![0.0; length] }
     }
 
-    /// The free coordinates of a region.
-    pub(crate) fn of_free(region: &Region) -> Self {
-        let pick = |corner: &[f64]| region.free().iter().map(|&i| corner[i]).collect();
+    /// Some coordinates of a region.
+    pub(crate) fn of(region: &Region, coordinates: &[usize]) -> Self {
+        let pick = |corner: &[f64]| coordinates.iter().map(|&i| corner[i]).collect();
         Self { lower: pick(region.lower()), upper: pick(region.upper()) }
+    }
+
+    /// Encloses the largest of some entries.
+    pub(crate) fn largest(&self, entries: &[usize]) -> Interval {
+        let most =
+            |values: &[f64]| entries.iter().map(|&at| values[at]).fold(f64::NEG_INFINITY, f64::max);
+        Interval::new(most(&self.lower), most(&self.upper))
+    }
+
+    /// The hull of some entries.
+    pub(crate) fn hull(&self, entries: &[usize]) -> Interval {
+        let least = entries.iter().map(|&at| self.lower[at]).fold(f64::INFINITY, f64::min);
+        Interval::new(least, self.largest(entries).upper)
     }
 
     pub(crate) fn len(&self) -> usize {

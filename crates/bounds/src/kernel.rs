@@ -3,7 +3,7 @@
 //! `pulp` picks the instruction set at run time. Sums may be fused and taken in
 //! any order: the rounding analysis covers every one of them.
 
-use nalgebra::DMatrix;
+use nncert_core::Interval;
 use pulp::{Arch, NullaryFnOnce, Simd, WithSimd};
 
 use crate::dense::{Bias, Weights};
@@ -37,6 +37,21 @@ impl Sums {
         Self { middle: bias.value.clone(), spread, reach: bias.reach.clone() }
     }
 
+    /// The middle of an interval, at least its radius around that, and its magnitude.
+    pub(crate) fn around(interval: Interval) -> [f64; 3] {
+        let centre = interval.lower + (interval.upper - interval.lower) / 2.0;
+        let radius = (interval.upper - centre).max(centre - interval.lower).next_up();
+        [centre, radius, interval.magnitude()]
+    }
+
+    /// Adds one input times its weight to an output.
+    pub(crate) fn add_term(&mut self, output: usize, weight: f64, input: Interval) {
+        let [centre, radius, magnitude] = Self::around(input);
+        self.middle[output] += weight * centre;
+        self.spread[output] += weight.abs() * radius;
+        self.reach[output] += weight.abs() * magnitude;
+    }
+
     /// Adds `W x` for the inputs `live` of `W` in a box; unless `outward`, leaves the
     /// reach alone.
     pub(crate) fn add(
@@ -47,9 +62,7 @@ impl Sums {
         outward: bool,
     ) {
         for (&column, interval) in live.iter().zip(input.iter()) {
-            let centre = interval.lower + (interval.upper - interval.lower) / 2.0;
-            let radius = (interval.upper - centre).max(centre - interval.lower).next_up();
-            let around = [centre, radius, interval.magnitude()];
+            let around = Self::around(interval);
             let (column, copy) = weights.column(column);
             let sums = &mut *self;
             if outward {
@@ -115,25 +128,25 @@ pub(crate) struct Before {
 /// The lines of a gate over its live neurons, padded with zeros.
 #[derive(Clone, Debug)]
 pub(crate) struct GateLines {
-    lower_slope: Vec<f64>,
-    lower_intercept: Vec<f64>,
-    upper_slope: Vec<f64>,
-    upper_intercept: Vec<f64>,
-    bias: Vec<f64>,
-    charge: Vec<f64>,
+    pub(crate) lower_slope: Vec<f64>,
+    pub(crate) lower_intercept: Vec<f64>,
+    pub(crate) upper_slope: Vec<f64>,
+    pub(crate) upper_intercept: Vec<f64>,
+    pub(crate) bias: Vec<f64>,
+    pub(crate) charge: Vec<f64>,
 }
 
 /// The faces of a difference gate over its live neurons, padded with zeros.
 #[derive(Clone, Debug)]
 pub(crate) struct GateFaces {
-    lower_delta: Vec<f64>,
-    lower_x: Vec<f64>,
-    lower_constant: Vec<f64>,
-    upper_delta: Vec<f64>,
-    upper_x: Vec<f64>,
-    upper_constant: Vec<f64>,
-    bias: Vec<f64>,
-    charge: Vec<f64>,
+    pub(crate) lower_delta: Vec<f64>,
+    pub(crate) lower_x: Vec<f64>,
+    pub(crate) lower_constant: Vec<f64>,
+    pub(crate) upper_delta: Vec<f64>,
+    pub(crate) upper_x: Vec<f64>,
+    pub(crate) upper_constant: Vec<f64>,
+    pub(crate) bias: Vec<f64>,
+    pub(crate) charge: Vec<f64>,
 }
 
 /// One number of each neuron, padded with zeros.
@@ -190,19 +203,21 @@ pub(crate) struct Toll {
 }
 
 /// Moves lower-bounding rows from post- to pre-activations, in place.
+///
+/// `rows` holds one row after the other, each as long as the gate is wide.
 pub(crate) fn through_gate<const OUTWARD: bool>(
-    rows: &mut DMatrix<f64>,
+    rows: &mut [f64],
     constants: &mut [Charged],
     gate: &GateLines,
     toll: Toll,
 ) {
-    if rows.nrows() > 0 {
+    if !rows.is_empty() {
         Arch::new().dispatch(Gate::<OUTWARD> { rows, constants, gate, toll });
     }
 }
 
 struct Gate<'a, const OUTWARD: bool> {
-    rows: &'a mut DMatrix<f64>,
+    rows: &'a mut [f64],
     constants: &'a mut [Charged],
     gate: &'a GateLines,
     toll: Toll,
@@ -213,10 +228,10 @@ impl<const OUTWARD: bool> WithSimd for Gate<'_, OUTWARD> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let n = self.rows.nrows();
+        let n = self.gate.bias.len();
         let lines = LineVectors::<S>::new(self.gate);
         let (zero, unit) = (simd.splat_f64s(0.0), simd.splat_f64s(self.toll.unit));
-        let columns = self.rows.as_mut_slice().chunks_exact_mut(n);
+        let columns = self.rows.chunks_exact_mut(n);
         for (column, constant) in columns.zip(self.constants) {
             let (mut value, mut charge) = (zero, zero);
             for (j, a) in S::as_mut_simd_f64s(column).0.iter_mut().enumerate() {
@@ -267,20 +282,20 @@ impl<'a, S: Simd> LineVectors<'a, S> {
 
 /// [`through_gate`] for the difference: rows on `(δ̂, x̂)` become rows on `(δ, x)`.
 pub(crate) fn through_difference_gate<const OUTWARD: bool>(
-    (delta, x): (&mut DMatrix<f64>, &mut DMatrix<f64>),
+    (delta, x): (&mut [f64], &mut [f64]),
     constants: &mut [Charged],
     (faces, lines): (&GateFaces, &GateLines),
     toll: Toll,
 ) {
-    if x.nrows() > 0 {
+    if !x.is_empty() {
         let gate = DifferenceGate::<OUTWARD> { delta, x, constants, faces, lines, toll };
         Arch::new().dispatch(gate);
     }
 }
 
 struct DifferenceGate<'a, const OUTWARD: bool> {
-    delta: &'a mut DMatrix<f64>,
-    x: &'a mut DMatrix<f64>,
+    delta: &'a mut [f64],
+    x: &'a mut [f64],
     constants: &'a mut [Charged],
     faces: &'a GateFaces,
     lines: &'a GateLines,
@@ -292,13 +307,13 @@ impl<const OUTWARD: bool> WithSimd for DifferenceGate<'_, OUTWARD> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let n = self.delta.nrows();
+        let n = self.faces.bias.len();
         let faces = FaceVectors::<S>::new(self.faces);
         let lines = LineVectors::<S>::new(self.lines);
         let (zero, unit) = (simd.splat_f64s(0.0), simd.splat_f64s(self.toll.unit));
         let size = |a| simd.abs_f64s(a);
-        let delta = self.delta.as_mut_slice().chunks_exact_mut(n);
-        let x = self.x.as_mut_slice().chunks_exact_mut(n);
+        let delta = self.delta.chunks_exact_mut(n);
+        let x = self.x.chunks_exact_mut(n);
         for ((delta, x), constant) in delta.zip(x).zip(self.constants) {
             let (mut value, mut charge) = (zero, zero);
             let rows = S::as_mut_simd_f64s(delta).0.iter_mut().zip(S::as_mut_simd_f64s(x).0);
@@ -354,17 +369,17 @@ impl<'a, S: Simd> FaceVectors<'a, S> {
     }
 }
 
-/// The least value of each row over a box, and its terms in absolute value.
-pub(crate) fn least(rows: &DMatrix<f64>, input: &Intervals) -> Vec<Charged> {
-    let mut sums = vec![Charged::default(); rows.ncols()];
-    if rows.nrows() > 0 {
+/// The least value of each of `count` rows over a box, and its terms in absolute value.
+pub(crate) fn least(rows: &[f64], count: usize, input: &Intervals) -> Vec<Charged> {
+    let mut sums = vec![Charged::default(); count];
+    if !rows.is_empty() {
         Arch::new().dispatch(Least { rows, input, sums: &mut sums });
     }
     sums
 }
 
 struct Least<'a> {
-    rows: &'a DMatrix<f64>,
+    rows: &'a [f64],
     input: &'a Intervals,
     sums: &'a mut [Charged],
 }
@@ -378,7 +393,7 @@ impl WithSimd for Least<'_> {
         let (low, low_rest) = S::as_simd_f64s(lower);
         let (high, high_rest) = S::as_simd_f64s(upper);
         let zero = simd.splat_f64s(0.0);
-        let columns = self.rows.as_slice().chunks_exact(self.rows.nrows());
+        let columns = self.rows.chunks_exact(lower.len());
         for (column, sum) in columns.zip(self.sums) {
             let (a, rest) = S::as_simd_f64s(column);
             let (mut value, mut charge) = (zero, zero);
@@ -402,6 +417,7 @@ impl WithSimd for Least<'_> {
 mod tests {
     use super::*;
     use crate::relu::{Face, Line};
+    use nalgebra::DMatrix;
     use proptest::prelude::*;
 
     /// The gate as one would write it down, for one row.
@@ -441,7 +457,7 @@ mod tests {
             rows.as_mut_slice()[..row.len()].copy_from_slice(&row);
             let mut constants = [Charged::default()];
             let toll = Toll { unit: 0.0, underflow: 0.5 };
-            through_gate::<true>(&mut rows, &mut constants, &GateLines::new(&gate), toll);
+            through_gate::<true>(rows.as_mut_slice(), &mut constants, &GateLines::new(&gate), toll);
             prop_assert_eq!(&rows.as_slice()[..row.len()], &passed[..]);
             let charge = passed.iter().map(|b| b.abs()).sum::<f64>() + 0.5;
             prop_assert_eq!(constants[0], Charged { value: sum, charge });
@@ -467,7 +483,7 @@ mod tests {
             let toll = Toll { unit: 0.0, underflow: 0.0 };
             let gates = (&GateFaces::new(&faces), &GateLines::new(&lines));
             let mut constants = [Charged::default()];
-            through_difference_gate::<true>((&mut delta, &mut x), &mut constants, gates, toll);
+            through_difference_gate::<true>((delta.as_mut_slice(), x.as_mut_slice()), &mut constants, gates, toll);
             prop_assert_eq!(&delta.as_slice()[..row.len()], &passed[..]);
             let on_x: Vec<f64> = neurons.iter().map(|(a, _, _, x)| a * x).collect();
             prop_assert_eq!(&x.as_slice()[..row.len()], &on_x[..]);
@@ -485,7 +501,12 @@ mod tests {
             rows[0] = bad;
             let mut constants = [Charged::default()];
             let toll = Toll { unit: 0.0, underflow: 0.0 };
-            through_gate::<true>(&mut rows, &mut constants, &GateLines::new(&neurons), toll);
+            through_gate::<true>(
+                rows.as_mut_slice(),
+                &mut constants,
+                &GateLines::new(&neurons),
+                toll,
+            );
             assert!(constants[0].value.is_nan() && rows[0].is_nan());
         }
     }

@@ -14,32 +14,49 @@
 //! to say in every network of some depth.
 //!
 //! **[`crown`]** substitutes backward from the output and keeps every dependency
-//! on the input, giving up tightness only at ReLUs that may be on either side of
-//! their kink. It returns affine functions of the input, not only numbers. A
+//! on the input, giving up tightness only at activations that are not linear on the
+//! values they may see. It returns affine functions of the input, not only numbers. A
 //! matrix product with the weights for every layer and every layer after it, over
 //! unstable neurons only. Use it for one network.
 //!
-//! **[`differential`]** does the same for a pair. The difference of two networks
-//! that are almost equal is small although each moves a lot; two separate passes
+//! **[`alpha_crown`]** lets every bound choose its own lower lines by gradient ascent. It
+//! costs two passes a step, and is never looser than [`crown`]. Use it when one region
+//! matters and the bound just fails.
+//!
+//! **[`differential`]** does the same as [`crown`] for a pair. The difference of two
+//! networks that are almost equal is small although each moves a lot; two separate passes
 //! cannot see that, and differ by the width of both. The joint pass can, because
 //! its state is the difference itself. Costs a few times [`crown`] on one network,
-//! and takes over what two separate passes find where they do better. Use it for
-//! every question about a compressed copy. Where the copy is very coarse and the
-//! region large, all passes end up loose: cut the region.
+//! and takes over what two separate passes find where they do better, layer by layer. Use
+//! it for every question about a compressed copy. Where the copy is very coarse and the
+//! region large, all passes end up loose: cut the region, or let
+//! **[`alpha_differential`]** mix both views neuron by neuron.
 //!
 //! **[`forward`]** is SimCert's propagation, affine functions pushed forward. It is
 //! here to be compared with, as the paper's baseline.
 //!
 //! **[`DifferentialVerifier`]** cuts the region until the question is decided: it
-//! proves `|f - f'| ≤ ε` everywhere or finds an input where it fails. Use it when one
-//! pass is not enough and the region has few free inputs; the number of boxes grows
-//! quickly with their number.
+//! proves `|f - f'| ≤ ε` everywhere, or that both networks choose the same class
+//! ([`TopOne`]), or finds an input where that fails. Use it when one pass is not enough
+//! and the region has few free inputs; the number of boxes grows quickly with their
+//! number.
+//!
+//! Passes for one region after the other ([`crown_in`], [`differential_in`]) take a
+//! [`Scratch`] of the caller's, in which they find their matrices again. With feature
+//! `rayon` the pieces of a pass and the boxes of a verification run on the threads of the
+//! current pool, with the same results.
 //!
 //! # Which layers
 //!
-//! Affine layers and ReLU; convolutions, average pooling, channel-wise scales and
-//! selections, written out as matrices of up to 2^25 entries, which is enough for
-//! small images. Other layers are [`BoundsError::Unsupported`], which names them.
+//! All of them, in all passes but [`forward`]: linear layers as they are, activations by
+//! lines ([`activation_lines`], [`activation_difference_faces`]), residual blocks by
+//! adding what both branches give. The maximum of a window is a tree of
+//! `max(a, b) = a + ReLU(b - a)`, which is exact, so that a pass sees what the values of
+//! a window have in common. [`forward`] takes chains of linear layers and ReLU; what it
+//! cannot take is [`BoundsError::Unsupported`], which names the layer.
+//!
+//! On a convolutional network of some size CROWN's intermediate bounds are most of the
+//! work: a row for every unstable neuron. [`interval`] is the cheap alternative.
 //!
 //! # An envelope
 //!
@@ -82,15 +99,18 @@
 //! nothing (its bound is infinite), and bounds that are infinite to begin with are
 //! [`BoundsError::Overflow`].
 //!
-//! The suite in `tests/soundness.rs` samples points in random regions of random
-//! pairs and decides each in exact arithmetic, with no slack; it also checks that
-//! it rejects relaxations that are wrong.
+//! The suites in `tests/soundness.rs` and `tests/layers.rs` sample points in random
+//! regions of random pairs and decide each in exact arithmetic, with no slack; they also
+//! check that they reject relaxations that are wrong.
 //!
 //! # Relaxations
 //!
 //! [`relu_lines`] and [`relu_difference_faces`] are the sound default of every
-//! pass. [`crown_with`] and [`differential_with`] take other [`Relaxations`], to try
-//! one: a pass is as sound as they are.
+//! pass for ReLU, [`activation_lines`] and [`activation_difference_faces`] for all
+//! others. [`crown_with`] and [`differential_with`] take other [`Relaxations`] of ReLU,
+//! to try one: a pass is as sound as they are. [`activation_lines`] and
+//! [`activation_difference_faces`] are the same for every
+//! [`Activation`](nncert_core::Activation).
 //!
 //! # Reproducibility
 //!
@@ -104,36 +124,51 @@
 //!   General Activation Functions* (CROWN), NeurIPS 2018.
 //! - G. Singh et al., *An Abstract Domain for Certifying Neural Networks*
 //!   (DeepPoly), POPL 2019.
+//! - K. Xu et al., *Fast and Complete: Enabling Complete Neural Network Verification with
+//!   Rapid and Massively Parallel Incomplete Verifiers* (α-CROWN), ICLR 2021.
 //! - B. Paulsen et al., *NeuroDiff: Scalable Differential Verification of Neural
 //!   Networks using Fine-Grained Approximation*, ASE 2020.
 //! - J. Li, F. Song, G. Li, *SimCert: Probabilistic Certification for Behavioral
 //!   Similarity in Deep Neural Network Compression*.
 
+mod activation;
+mod alpha;
+mod alpha_difference;
 mod chain;
 mod crown;
 mod dense;
-mod dense_layer;
 mod differential;
 mod envelope;
 mod error;
 mod forward;
+mod free;
+mod graph;
 mod influence;
 mod interval;
 mod intervals;
 mod kernel;
+mod linear;
+mod parallel;
 mod relaxations;
 mod relu;
 mod rounding;
 mod rows;
+mod scratch;
 mod stability;
-mod stage;
 mod verify;
 
 #[cfg(feature = "proptest")]
 pub mod strategies;
 
-pub use crown::{NetworkBounds, crown, crown_with};
-pub use differential::{PairBounds, differential, differential_with};
+pub use activation::{
+    activation_difference_faces, activation_difference_interval, activation_interval,
+    activation_lines,
+};
+pub use alpha::AlphaOptions;
+pub use crown::{NetworkBounds, alpha_crown, crown, crown_in, crown_with};
+pub use differential::{
+    PairBounds, alpha_differential, differential, differential_in, differential_with,
+};
 pub use envelope::{AffineForm, Envelope};
 pub use error::BoundsError;
 pub use forward::forward;
@@ -141,7 +176,8 @@ pub use interval::interval;
 pub use relaxations::Relaxations;
 pub use relu::{Face, Faces, Line, Lines, relu_difference_faces, relu_lines};
 pub use rounding::Rounding;
+pub use scratch::Scratch;
 pub use verify::{
-    Agreement, DifferentialVerifier, Limits, Progress, Report, UnknownReason, Verdict, VerifyError,
-    Witness,
+    Agreement, DifferentialVerifier, Disagreement, Limits, MAX_CLASSES, Outputs, Progress,
+    Property, Report, TopOne, UnknownReason, Verdict, VerifyError, Witness,
 };

@@ -148,15 +148,20 @@ pub fn relu_difference_faces(x: Interval, compressed: Interval, delta: Interval)
 /// A line at or above both points: above any convex function through them.
 pub(crate) fn chord_above(a: (f64, f64), b: (f64, f64)) -> Line {
     let slope = chord_slope(a, b);
-    let over = |(x, y): (f64, f64)| y - slope * x + residue(slope, x, y);
-    Line { slope, intercept: over(a).max(over(b)) }
+    let over = |(x, y): (f64, f64)| match slope * x {
+        // Flat, also where an end is infinite.
+        _ if slope == 0.0 => y + residue(0.0, 0.0, y),
+        run => y - run + residue(slope, x, y),
+    };
+    // A NaN is not a bound.
+    let known = |value: f64| if value.is_nan() { f64::INFINITY } else { value };
+    Line { slope, intercept: known(over(a)).max(known(over(b))) }
 }
 
 /// A line at or below both points: below any concave function through them.
 pub(crate) fn chord_below(a: (f64, f64), b: (f64, f64)) -> Line {
-    let slope = chord_slope(a, b);
-    let under = |(x, y): (f64, f64)| y - slope * x - residue(slope, x, y);
-    Line { slope, intercept: under(a).min(under(b)) }
+    let Line { slope, intercept } = chord_above((a.0, -a.1), (b.0, -b.1));
+    Line { slope: -slope, intercept: -intercept }
 }
 
 /// More than what rounding takes from `y - slope · x`, itself included.
@@ -164,15 +169,10 @@ fn residue(slope: f64, x: f64, y: f64) -> f64 {
     2.0 * f64::EPSILON * (y.abs() + (slope * x).abs()) + f64::MIN_POSITIVE
 }
 
-/// The slope from `a` to `b`, in `[0, 1]`: every function here is monotone and 1-Lipschitz.
+/// The slope from `a` to `b`, in `[-1, 1]`: every function here is 1-Lipschitz.
 fn chord_slope(a: (f64, f64), b: (f64, f64)) -> f64 {
     let run = b.0 - a.0;
-    if run > 0.0 && run.is_finite() { ((b.1 - a.1) / run).clamp(0.0, 1.0) } else { 0.0 }
-}
-
-/// What a ReLU does to an interval, exactly.
-pub(crate) fn relu_interval(x: Interval) -> Interval {
-    Interval::new(x.lower.max(0.0), x.upper.max(0.0))
+    if run > 0.0 && run.is_finite() { ((b.1 - a.1) / run).clamp(-1.0, 1.0) } else { 0.0 }
 }
 
 /// Encloses `ReLU(x) - ReLU(x')`.
@@ -201,4 +201,22 @@ pub(crate) fn reconcile(x: &mut Interval, compressed: &mut Interval, delta: &mut
     ));
     *compressed = compressed
         .intersect(Interval::new(sub_down(x.lower, delta.upper), sub_up(x.upper, delta.lower)));
+}
+
+/// What a ReLU does to an interval, exactly.
+pub(crate) fn relu_interval(x: Interval) -> Interval {
+    Interval::new(x.lower.max(0.0), x.upper.max(0.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_that_are_no_numbers_make_no_lines() {
+        for upper in [f64::INFINITY, f64::NAN] {
+            let lines = relu_lines(Interval::new(-1.0, upper));
+            assert_eq!((lines.upper.slope, lines.upper.intercept), (0.0, f64::INFINITY));
+        }
+    }
 }

@@ -5,7 +5,10 @@ use core::ops::ControlFlow;
 use std::time::Duration;
 
 use nalgebra::{dmatrix, dvector};
-use nncert_bounds::{Agreement, DifferentialVerifier, Limits, UnknownReason, Verdict, VerifyError};
+use nncert_bounds::{
+    Agreement, DifferentialVerifier, Disagreement, Limits, Outputs, UnknownReason, Verdict,
+    VerifyError,
+};
 use nncert_core::exact::{self, Dyadic};
 use nncert_core::strategies::pair_region_and_points;
 use nncert_core::{Affine, Domain, Network, PairedNetworks, Region};
@@ -19,7 +22,7 @@ fn difference(pair: &PairedNetworks, x: &[f64], output: usize) -> Dyadic {
 }
 
 fn verifier(property: Agreement, boxes: usize) -> DifferentialVerifier {
-    DifferentialVerifier { property, limits: Limits { boxes, time: None } }
+    DifferentialVerifier { property: property.into(), limits: Limits { boxes, time: None } }
 }
 
 proptest! {
@@ -45,7 +48,7 @@ proptest! {
         if too_large(epsilon) {
             epsilon = 0.0;
         }
-        let property = Agreement { epsilon, strict: true, output: Some(0) };
+        let property = Agreement { epsilon, strict: true, outputs: Outputs::One(0) };
         let property = if strict || planted.compare(epsilon) == Some(Ordering::Equal) {
             property
         } else {
@@ -78,7 +81,8 @@ proptest! {
             Verdict::Certified => prop_assert!(report.epsilon <= epsilon && report.open == 0),
             Verdict::Falsified(witness) => {
                 prop_assert!(region.contains(&witness.input));
-                let order = difference(&pair, &witness.input, witness.output).compare(epsilon);
+                let Disagreement::Output(output) = witness.disagreement else { panic!("{report}") };
+                let order = difference(&pair, &witness.input, output).compare(epsilon);
                 prop_assert!(order.unwrap().is_gt());
             }
             _ => {}
@@ -138,7 +142,8 @@ fn limits_and_observers_give_unknown() {
     assert_eq!(boxes.verdict, Verdict::Unknown(UnknownReason::Boxes));
     assert!(boxes.epsilon <= root && boxes.open > 0);
     let limits = Limits { time: Some(Duration::ZERO), boxes: 100 };
-    let time = DifferentialVerifier { property: hard, limits }.verify(&pair, &region).unwrap();
+    let time =
+        DifferentialVerifier { property: hard.into(), limits }.verify(&pair, &region).unwrap();
     assert_eq!(time.verdict, Verdict::Unknown(UnknownReason::Time));
     let mut seen = Vec::new();
     let stopped = verifier(hard, 100)

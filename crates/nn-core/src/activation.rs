@@ -1,5 +1,6 @@
 //! Activations: functions of one number, applied to every neuron.
 
+use crate::elementary::sigmoid;
 use crate::{LayerKind, MAX_MAGNITUDE, Real};
 
 /// A function of one number, applied to every neuron of a layer.
@@ -109,12 +110,6 @@ impl Activation {
             _ => None,
         }
     }
-}
-
-/// Without overflow on either side.
-fn sigmoid(x: f64) -> f64 {
-    let small = libm::exp(-x.abs());
-    (if x < 0.0 { small } else { 1.0 }) / (1.0 + small)
 }
 
 #[cfg(test)]

@@ -52,6 +52,7 @@
 
 pub mod compress;
 pub mod directed;
+pub mod elementary;
 #[cfg(feature = "exact")]
 pub mod exact;
 pub mod fixed_point;

@@ -156,8 +156,9 @@ pub use nncert_similarity as similarity;
 pub mod prelude {
     #[doc(no_inline)]
     pub use nncert_bounds::{
-        AffineForm, Agreement, DifferentialVerifier, Envelope, NetworkBounds, PairBounds, Verdict,
-        crown, differential, forward, interval,
+        AffineForm, Agreement, AlphaOptions, DifferentialVerifier, Envelope, NetworkBounds,
+        PairBounds, TopOne, Verdict, alpha_crown, alpha_differential, crown, differential, forward,
+        interval,
     };
     #[doc(no_inline)]
     pub use nncert_core::compress::{self, Compressed, FixedPointFormat, Granularity, Scope};

@@ -64,7 +64,9 @@ pub mod strategies;
 
 pub use balls::Balls;
 pub use error::SimilarityError;
-pub use method::{Method, Outputs, Propagation};
+pub use method::{Method, Propagation};
+#[doc(inline)]
+pub use nncert_bounds::Outputs;
 pub use nncert_prob::{Confidence, Probability, Tail};
 pub use probability::{ProbabilityInterval, probability_interval, probability_within};
 pub use radius::{

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use nncert_bounds::{BoundsError, PairBounds, differential, forward};
+use nncert_bounds::{BoundsError, Outputs, PairBounds, differential, forward};
 use nncert_core::{PairedNetworks, Region};
 use nncert_prob::Tail;
 
@@ -18,18 +18,6 @@ pub enum Propagation {
     Differential,
     /// SimCert's forward propagation ([`forward`]): the paper's baseline.
     Forward,
-}
-
-/// Which outputs have to agree.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[non_exhaustive]
-pub enum Outputs {
-    /// All of them at once: the L∞ distance of the output vectors.
-    #[default]
-    All,
-    /// One of them, counted from 0.
-    One(usize),
 }
 
 /// How a certificate is made.
@@ -82,23 +70,13 @@ impl Method {
     }
 }
 
-impl Outputs {
-    pub(crate) fn check(self, outputs: usize) -> Result<(), SimilarityError> {
-        match self {
-            Self::One(output) if output >= outputs => {
-                Err(SimilarityError::Output { output, outputs })
-            }
-            _ => Ok(()),
+/// Fails on an output that there is not.
+pub(crate) fn check_outputs(chosen: Outputs, outputs: usize) -> Result<(), SimilarityError> {
+    match chosen {
+        Outputs::One(output) if output >= outputs => {
+            Err(SimilarityError::Output { output, outputs })
         }
-    }
-
-    /// Whether an output counts.
-    #[must_use]
-    pub fn includes(self, output: usize) -> bool {
-        match self {
-            Self::All => true,
-            Self::One(one) => one == output,
-        }
+        _ => Ok(()),
     }
 }
 

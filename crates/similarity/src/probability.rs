@@ -7,6 +7,7 @@ use nncert_core::directed::{add_up, sub_up};
 use nncert_core::{PairedNetworks, Region};
 use nncert_prob::{LinearForm, Probability, Tail, Uniform};
 
+use crate::method::check_outputs;
 use crate::{Method, Outputs, SimilarityError};
 
 /// Bounds of the probability that two networks agree to `ε` on a region.
@@ -104,7 +105,7 @@ pub(crate) fn check(count: usize, epsilon: f64, outputs: Outputs) -> Result<(), 
     if !(epsilon >= 0.0 && epsilon.is_finite()) {
         return Err(SimilarityError::Epsilon { epsilon });
     }
-    outputs.check(count)
+    check_outputs(outputs, count)
 }
 
 /// The laws of the free inputs of a region.

@@ -52,7 +52,7 @@ pub(super) fn measure(data: &Path, options: &Options) -> Result<Measurement, Err
         };
         let epsilon: f64 = row.epsilon.parse().map_err(failed)?;
         let verifier = DifferentialVerifier {
-            property: Agreement::within(epsilon).of_output(property.target).strictly(),
+            property: Agreement::within(epsilon).of_output(property.target).strictly().into(),
             limits: Limits { time: Some(limit), boxes: usize::MAX },
         };
         let region = acas.region(property)?;

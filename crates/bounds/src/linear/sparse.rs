@@ -1,0 +1,214 @@
+//! Maps with few weights.
+
+use std::sync::Arc;
+
+use nalgebra::DMatrix;
+use nncert_core::{Pool, Shape};
+
+use crate::intervals::Intervals;
+use crate::kernel::{Sums, padded};
+
+/// Weights by their outputs.
+#[derive(Clone, Debug)]
+pub(crate) struct Sparse {
+    inputs: usize,
+    rows: Arc<Lists>,
+    /// The longest list by inputs.
+    fan_out: usize,
+}
+
+/// For each of some neurons a list of others and of weights.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Lists {
+    /// Where each list begins, and where the last ends.
+    starts: Vec<usize>,
+    entries: Vec<(usize, f64)>,
+}
+
+impl Lists {
+    /// Lists for `count` neurons of pairs `(neuron, other, weight)`, in their order.
+    fn new(count: usize, pairs: impl Iterator<Item = (usize, usize, f64)> + Clone) -> Self {
+        let mut starts = vec![0; count + 1];
+        for (neuron, ..) in pairs.clone() {
+            starts[neuron + 1] += 1;
+        }
+        for neuron in 0..count {
+            starts[neuron + 1] += starts[neuron];
+        }
+        let mut next = starts.clone();
+        let mut entries = vec![(0, 0.0); starts[count]];
+        for (neuron, other, weight) in pairs {
+            entries[next[neuron]] = (other, weight);
+            next[neuron] += 1;
+        }
+        Self { starts, entries }
+    }
+
+    fn count(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    fn of(&self, neuron: usize) -> &[(usize, f64)] {
+        &self.entries[self.starts[neuron]..self.starts[neuron + 1]]
+    }
+
+    fn longest(&self) -> usize {
+        self.starts.windows(2).map(|ends| ends[1] - ends[0]).max().unwrap_or(0)
+    }
+
+    /// All triples `(neuron, other, weight)`.
+    fn triples(&self) -> impl Iterator<Item = (usize, usize, f64)> + Clone {
+        (0..self.count())
+            .flat_map(|neuron| self.of(neuron).iter().map(move |&(other, w)| (neuron, other, w)))
+    }
+
+    /// `out[i] (+)= Σ w_ij v[j]` for every column; what has no list becomes zero.
+    fn apply(&self, values: &DMatrix<f64>, out: &mut DMatrix<f64>, accumulate: bool) {
+        for (values, mut out) in values.column_iter().zip(out.column_iter_mut()) {
+            let values = values.as_slice();
+            let (lists, rest) = out.as_mut_slice().split_at_mut(self.count());
+            for (ends, out) in self.starts.windows(2).zip(lists) {
+                let start = if accumulate { *out } else { 0.0 };
+                let entries = &self.entries[ends[0]..ends[1]];
+                *out = entries.iter().fold(start, |sum, (at, weight)| sum + weight * values[*at]);
+            }
+            if !accumulate {
+                rest.fill(0.0);
+            }
+        }
+    }
+}
+
+impl Sparse {
+    /// A map of triples `(output, input, weight)`.
+    pub(crate) fn new(outputs: usize, inputs: usize, entries: Vec<(usize, usize, f64)>) -> Self {
+        let columns = entries.iter().map(|&(to, from, weight)| (from, to, weight));
+        let fan_out = Lists::new(inputs, columns).longest();
+        let rows = Arc::new(Lists::new(outputs, entries.iter().copied()));
+        Self { inputs, rows, fan_out }
+    }
+
+    /// The averages of windows; `None` for maxima.
+    pub(crate) fn average(pool: &Pool, input: &Shape, output: &Shape) -> Option<Self> {
+        let [channels, height, width] = input.image().ok()?;
+        let per_channel = output.len() / channels;
+        let (mut entries, mut window, mut linear) = (Vec::new(), 0, true);
+        pool.for_each_window([height, width], |places, share| {
+            linear &= share.is_some();
+            for channel in 0..channels {
+                let (to, from) = (channel * per_channel + window, channel * height * width);
+                let shares =
+                    share.into_iter().flat_map(|share| places.iter().map(move |p| (p, share)));
+                entries.extend(shares.map(|(place, share)| (to, from + place, share)));
+            }
+            window += 1;
+        });
+        linear.then(|| Self::new(output.len(), input.len(), entries))
+    }
+
+    pub(crate) fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    pub(crate) fn terms(&self) -> usize {
+        self.rows.longest() + self.fan_out
+    }
+
+    /// `self - other`, which has its weights at the same places.
+    pub(crate) fn minus(&self, other: &Self) -> Self {
+        let (a, b) = (&self.rows, &other.rows);
+        debug_assert_eq!(a.starts, b.starts);
+        let entries = a.entries.iter().zip(&b.entries);
+        let entries = entries.map(|((at, a), (_, b))| (*at, a - b)).collect();
+        let rows = Arc::new(Lists { starts: a.starts.clone(), entries });
+        Self { inputs: self.inputs, rows, fan_out: self.fan_out }
+    }
+
+    /// Calls `add` with the inputs and weights of a neuron.
+    pub(crate) fn for_each_weight(&self, neuron: usize, add: &mut dyn FnMut(usize, f64)) {
+        self.rows.of(neuron).iter().for_each(|&(input, weight)| add(input, weight));
+    }
+
+    pub(crate) fn add_image(&self, live: &[usize], input: &Intervals, sums: &mut Sums) {
+        let place = places(self.inputs, live);
+        for (output, from, weight) in self.rows.triples() {
+            if let Some(at) = place[from] {
+                sums.add_term(output, weight, input.get(at));
+            }
+        }
+    }
+
+    /// The map between some neurons, in `width` numbers of input.
+    pub(crate) fn between(
+        &self,
+        outputs: &[usize],
+        inputs: &[usize],
+        width: usize,
+    ) -> SparseBetween {
+        let place = places(self.inputs, inputs);
+        let kept = outputs.iter().enumerate().flat_map(|(to, &output)| {
+            let entries = self.rows.of(output).iter();
+            entries.map(move |&(from, weight)| (to, from, weight))
+        });
+        let kept: Vec<(usize, usize, f64)> =
+            kept.filter_map(|(to, from, weight)| Some((to, place[from]?, weight))).collect();
+        let backward = Lists::new(width, kept.iter().map(|&(to, from, weight)| (from, to, weight)));
+        let forward = Lists::new(padded(outputs.len()), kept.iter().copied());
+        SparseBetween { backward, forward }
+    }
+}
+
+/// A sparse map between live neurons, by outputs and by inputs.
+#[derive(Clone, Debug)]
+pub(crate) struct SparseBetween {
+    backward: Lists,
+    forward: Lists,
+}
+
+impl SparseBetween {
+    pub(super) fn pull(&self, rows: &DMatrix<f64>, out: &mut DMatrix<f64>, accumulate: bool) {
+        self.backward.apply(rows, out, accumulate);
+    }
+
+    pub(super) fn push(&self, values: &DMatrix<f64>, out: &mut DMatrix<f64>, accumulate: bool) {
+        self.forward.apply(values, out, accumulate);
+    }
+
+    /// The number of weights.
+    pub(super) fn len(&self) -> usize {
+        self.backward.entries.len()
+    }
+}
+
+/// Where each of `count` neurons is among the live ones.
+pub(super) fn places(count: usize, live: &[usize]) -> Vec<Option<usize>> {
+    let mut places = vec![None; count];
+    for (at, &neuron) in live.iter().enumerate() {
+        if let Some(place) = places.get_mut(neuron) {
+            *place = Some(at);
+        }
+    }
+    places
+}
+
+/// The coefficients of rows over live inputs, and of their negations: `weights` calls with
+/// the inputs and weights of a neuron.
+pub(super) fn seed(
+    inputs: usize,
+    neurons: &[usize],
+    live: &[usize],
+    width: usize,
+    weights: impl Fn(usize, &mut dyn FnMut(usize, f64)),
+) -> DMatrix<f64> {
+    let (place, m) = (places(inputs, live), neurons.len());
+    let mut coefficients = DMatrix::zeros(width, 2 * m);
+    for (row, &neuron) in neurons.iter().enumerate() {
+        weights(neuron, &mut |input, weight| {
+            if let Some(at) = place[input] {
+                coefficients[(at, row)] += weight;
+                coefficients[(at, m + row)] -= weight;
+            }
+        });
+    }
+    coefficients
+}

@@ -1,0 +1,29 @@
+//! Independent pieces of work, on the threads of the current pool if there is one.
+//!
+//! What is a piece never depends on the number of threads, so that results do not.
+
+use crate::scratch::Scratch;
+
+/// The results of pieces of work, in their order.
+#[cfg(feature = "rayon")]
+pub(crate) fn in_parallel<T: Sync, R: Send>(
+    pieces: &[T],
+    scratch: &mut Scratch,
+    run: impl Fn(&mut Scratch, &T) -> R + Sync + Send,
+) -> Vec<R> {
+    use rayon::prelude::*;
+    if pieces.len() < 2 || rayon::current_num_threads() < 2 {
+        return pieces.iter().map(|piece| run(scratch, piece)).collect();
+    }
+    pieces.par_iter().map_init(Scratch::default, run).collect()
+}
+
+/// The results of pieces of work, in their order.
+#[cfg(not(feature = "rayon"))]
+pub(crate) fn in_parallel<T, R>(
+    pieces: &[T],
+    scratch: &mut Scratch,
+    run: impl Fn(&mut Scratch, &T) -> R,
+) -> Vec<R> {
+    pieces.iter().map(|piece| run(scratch, piece)).collect()
+}

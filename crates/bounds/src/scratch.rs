@@ -1,0 +1,77 @@
+//! Room for the matrices of a pass, kept from one pass to the next.
+
+use nalgebra::DMatrix;
+
+use crate::linear::Room;
+
+/// What passes need besides their results.
+///
+/// A pass takes its matrices from here and gives them back, so that passes of one
+/// shape after the other find theirs ready. Belongs to the caller: one for each
+/// thread. Has no influence on results.
+///
+/// # Examples
+///
+/// ```
+/// # use nalgebra::{dmatrix, dvector};
+/// # use nncert_core::{Affine, Domain, Network, PairedNetworks, Region};
+/// use nncert_bounds::{Rounding, Scratch, crown, crown_in};
+///
+/// # let network = Network::relu_mlp(vec![
+/// #     Affine::new(dmatrix![1.0; -1.0], dvector![0.0, 0.5]),
+/// #     Affine::new(dmatrix![1.0, 1.0], dvector![0.0]),
+/// # ])?;
+/// let mut scratch = Scratch::default();
+/// for centre in [0.0, 0.5, 1.0] {
+///     let region = Region::linf_ball(&[centre], 0.25, &Domain::Everything)?;
+///     let bounds = crown_in(&mut scratch, &network, &region)?;
+///     assert_eq!(bounds, crown(&network, &region)?);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct Scratch {
+    free: Vec<Vec<f64>>,
+    /// What linear maps need.
+    pub(crate) room: Room,
+}
+
+/// The most matrices that are kept.
+const KEPT: usize = 64;
+
+impl Scratch {
+    /// A matrix of any contents.
+    pub(crate) fn take(&mut self, rows: usize, columns: usize) -> DMatrix<f64> {
+        // The smallest that is large enough, or the largest.
+        let needed = rows * columns;
+        let fits = |values: &Vec<f64>| (values.capacity() < needed, values.capacity());
+        let best = (0..self.free.len()).min_by_key(|&at| {
+            let (small, capacity) = fits(&self.free[at]);
+            (small, if small { usize::MAX - capacity } else { capacity })
+        });
+        let mut values = best.map_or_else(Vec::new, |at| self.free.swap_remove(at));
+        values.resize(needed, 0.0);
+        DMatrix::from_vec(rows, columns, values)
+    }
+
+    /// A matrix of zeros.
+    pub(crate) fn zeros(&mut self, rows: usize, columns: usize) -> DMatrix<f64> {
+        let mut matrix = self.take(rows, columns);
+        matrix.fill(0.0);
+        matrix
+    }
+
+    /// Takes a matrix back.
+    pub(crate) fn give(&mut self, matrix: DMatrix<f64>) {
+        if self.free.len() < KEPT {
+            self.free.push(matrix.data.into());
+        }
+    }
+
+    /// The bytes that are held.
+    #[must_use]
+    pub fn memory_usage(&self) -> usize {
+        let values: usize = self.free.iter().map(Vec::capacity).sum();
+        values * size_of::<f64>() + self.room.memory_usage()
+    }
+}
