@@ -17,6 +17,9 @@
 //!   weights, removed neurons. Each returns the network and what was done.
 //! - [`PairedNetworks`] aligns `f` and `f'` neuron by neuron, whatever was removed.
 //!   It is all that a differential analysis accepts.
+//! - A [`FixedPointNetwork`] computes in integers alone, as devices do: what is
+//!   proven about it needs no allowance for rounding. [`fixed_point`] makes one of a
+//!   [`Network`], and is exact about shifts and real multipliers alike.
 //! - [`io`] reads and writes `.nnet` and safetensors, and reads ONNX.
 //!
 //! ```
@@ -52,6 +55,7 @@ pub mod directed;
 pub mod elementary;
 #[cfg(feature = "exact")]
 pub mod exact;
+pub mod fixed_point;
 pub mod io;
 pub mod product;
 #[cfg(feature = "proptest")]
@@ -79,6 +83,7 @@ pub use activation::Activation;
 pub use affine::Affine;
 pub use convolution::Convolution;
 pub use evaluate::{Evaluator, EvaluatorError};
+pub use fixed_point::FixedPointNetwork;
 pub use interval::Interval;
 pub use layer::{Layer, LayerKind};
 pub use layer_error::LayerError;

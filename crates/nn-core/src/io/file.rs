@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::{DatasetError, nnet, safetensors};
+use super::{DatasetError, fixed_point, nnet, safetensors};
 use crate::Network;
 
 /// The largest file that is read, in bytes (1 GiB).
@@ -80,6 +80,9 @@ pub enum ReadCause {
     #[cfg(feature = "onnx")]
     #[error(transparent)]
     Onnx(#[from] super::onnx::OnnxError),
+    /// The tensors or their description are not a network in integers.
+    #[error(transparent)]
+    FixedPoint(#[from] fixed_point::FixedPointFileError),
     /// The tensors are not a dataset.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
@@ -108,6 +111,9 @@ pub enum WriteCause {
     /// The safetensors naming or the precision cannot hold it.
     #[error(transparent)]
     Safetensors(#[from] safetensors::SafetensorsWriteError),
+    /// The container of a network in integers cannot be written.
+    #[error(transparent)]
+    FixedPoint(#[from] fixed_point::FixedPointWriteError),
 }
 
 /// Reads the file and hands its bytes to `parse`.

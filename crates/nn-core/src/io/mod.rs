@@ -5,11 +5,13 @@
 //! | NNet | `.nnet` | one ReLU network in decimal text, with its [`Normalization`](nnet::Normalization) | [`nnet::read`] | [`nnet::save`] |
 //! | safetensors | `.safetensors` | one ReLU network, named as PyTorch's `Sequential` names it | [`safetensors::read`] | [`safetensors::save`] |
 //! | ONNX (feature `onnx`) | `.onnx` | one network of sequences and residual blocks | `onnx::read` | |
+//! | safetensors and JSON | `.safetensors`, `.json` | one network in integers | [`fixed_point::read`] | [`fixed_point::save`] |
 //! | safetensors | `.safetensors` | images and labels | [`read_dataset`] | |
 //!
 //! [`read_network`] goes by the extension and keeps the network alone. Every
 //! format also works on bytes in memory ([`nnet::parse`], [`nnet::write`],
-//! [`safetensors::parse`], [`safetensors::serialize`], [`parse_dataset`]), with
+//! [`safetensors::parse`], [`safetensors::serialize`], [`fixed_point::parse`],
+//! [`fixed_point::serialize`], [`parse_dataset`]), with
 //! the same checks and the same errors.
 //!
 //! # Which to choose
@@ -31,7 +33,7 @@
 //!   [`MAX_FILE_BYTES`] are refused before they are read. Memory stays within
 //!   a small multiple of the file's size.
 //! - **Errors say where.** A line and a field for text, a tensor for
-//!   safetensors, a position for a number.
+//!   safetensors, a key for JSON, a position for a number.
 //! - **Nothing is guessed.** A tensor that is not part of the network, a bias
 //!   that is missing, data after the end: each is an error.
 //!
@@ -54,6 +56,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod fixed_point;
 pub mod nnet;
 #[cfg(feature = "onnx")]
 pub mod onnx;

@@ -1,5 +1,5 @@
 //! Strategies for property tests (feature `proptest`): networks, pairs, regions
-//! and points that look for trouble.
+//! and points that look for trouble, and tiny networks in integers.
 //!
 //! A bound that holds for weights of one size can fail for a mixture of sizes,
 //! for a neuron that is exactly zero, or for two neurons that are equal. The
@@ -27,6 +27,7 @@
 
 mod change;
 mod convolutional;
+mod fixed_point;
 mod place;
 mod recipe;
 
@@ -39,6 +40,7 @@ use rand_chacha::ChaCha8Rng;
 
 use self::change::change;
 use self::convolutional::cnn_recipe;
+pub use self::fixed_point::{fixed_point, fixed_point_input, fixed_point_of};
 use self::place::{corner, point_recipe, region_recipe};
 use self::recipe::recipe;
 use crate::{Network, PairedNetworks, Region};
