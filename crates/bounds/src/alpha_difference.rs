@@ -5,8 +5,8 @@ use nncert_core::{Activation, Interval};
 
 use crate::activation::apart_faces;
 use crate::alpha::{AlphaOptions, Best, add_biases, minimisers};
-use crate::differential::{Joint, JointPending};
 use crate::free::{Ascent, Choice, Mixed, through_free_difference_gate};
+use crate::joint::{Joint, JointPending};
 use crate::kernel::{GateFaces, GateLines};
 use crate::relu::{Face, Faces, relu_lines};
 use crate::rows::{Rows, Span};

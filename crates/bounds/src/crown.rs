@@ -8,11 +8,11 @@ use crate::activation::is_linear_on;
 use crate::alpha::AlphaOptions;
 use crate::chain::{Chain, tighten};
 use crate::dense::Image;
-use crate::differential::parts;
+
 use crate::envelope::Envelope;
 use crate::graph::{Gate, Graph};
 use crate::intervals::Intervals;
-use crate::parallel::in_parallel;
+use crate::parallel::{in_parallel, parts};
 use crate::relaxations::Relaxations;
 use crate::rows::Rows;
 use crate::scratch::Scratch;

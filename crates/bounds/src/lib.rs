@@ -147,6 +147,8 @@ mod graph;
 mod influence;
 mod interval;
 mod intervals;
+mod joint;
+mod joint_rows;
 mod kernel;
 mod linear;
 mod parallel;

@@ -27,3 +27,16 @@ pub(crate) fn in_parallel<T, R>(
 ) -> Vec<R> {
     pieces.iter().map(|piece| run(scratch, piece)).collect()
 }
+
+/// Some neurons of every box, in parts of at most `size` rows.
+pub(crate) fn parts(
+    neurons: Vec<Vec<usize>>,
+    size: usize,
+) -> impl Iterator<Item = Vec<Vec<usize>>> {
+    let size = (size / (2 * neurons.len().max(1))).max(1);
+    let longest = neurons.iter().map(Vec::len).max().unwrap_or(0);
+    (0..longest.div_ceil(size)).map(move |part| {
+        let piece = |all: &Vec<usize>| all.iter().copied().skip(part * size).take(size).collect();
+        neurons.iter().map(piece).collect()
+    })
+}

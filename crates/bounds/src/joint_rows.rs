@@ -1,0 +1,200 @@
+//! Backward substitution of both networks together.
+
+use nalgebra::DMatrix;
+
+use crate::chain::{Frontier, beside, charge, seed_constants};
+use crate::graph::Stage;
+use crate::intervals::Intervals;
+use crate::joint::{Joint, JointPending};
+use crate::kernel::{Charged, through_difference_gate};
+use crate::linear::Compact;
+use crate::rows::{Rows, Span};
+use crate::scratch::Scratch;
+
+impl Joint<'_> {
+    /// Bounds the difference of neurons of a pending stage by affine functions of the
+    /// input: some of each box.
+    pub(crate) fn rows(
+        &self,
+        layer: &JointPending,
+        neurons: &[Vec<usize>],
+        scratch: &mut Scratch,
+    ) -> Rows {
+        let gate = |joint: &Self,
+                    index: usize,
+                    (delta, x): (&mut DMatrix<f64>, &mut DMatrix<f64>),
+                    constants: &mut [Charged],
+                    spans: &[Span]| {
+            joint.through_gate(index, delta, x, constants, spans);
+        };
+        self.rows_through(layer, neurons, scratch, gate)
+    }
+
+    /// [`Joint::rows`] of the outputs; weighs what each stage costs them.
+    pub(crate) fn output_rows(
+        &mut self,
+        layer: &JointPending,
+        outputs: &[Vec<usize>],
+        scratch: &mut Scratch,
+    ) -> Rows {
+        let mut influence = core::mem::take(&mut self.influence);
+        let gate = |joint: &Self,
+                    index: usize,
+                    (delta, x): (&mut DMatrix<f64>, &mut DMatrix<f64>),
+                    constants: &mut [Charged],
+                    spans: &[Span]| {
+            let width = x.nrows();
+            for (span, influence) in spans.iter().zip(&mut influence) {
+                let part = span.columns().start * width..span.columns().end * width;
+                let (delta, x) = (&delta.as_slice()[part.clone()], &x.as_slice()[part]);
+                influence.weigh(index, width, delta, x);
+            }
+            joint.through_gate(index, delta, x, constants, spans);
+        };
+        let rows = self.rows_through(layer, outputs, scratch, gate);
+        self.influence = influence;
+        rows
+    }
+
+    /// [`Joint::rows`] through gates of the caller's: `gate` moves rows on `(δ, x)` past a
+    /// stage.
+    pub(crate) fn rows_through(
+        &self,
+        layer: &JointPending,
+        neurons: &[Vec<usize>],
+        scratch: &mut Scratch,
+        mut gate: impl FnMut(
+            &Self,
+            usize,
+            (&mut DMatrix<f64>, &mut DMatrix<f64>),
+            &mut [Charged],
+            &[Span],
+        ),
+    ) -> Rows {
+        let spans = Span::of(neurons);
+        let (stage, copy, difference) = self.stage();
+        let (mut on_x, mut on_delta) = (self.original.frontier(), self.original.frontier());
+        for ((term, copy), map) in stage.terms.iter().zip(&copy.terms).zip(&difference.maps) {
+            let value = &self.original.values[term.value];
+            let (live, width) = (&value.live, value.width);
+            if let Some(map) = map {
+                let seeds = neurons.iter().map(|neurons| map.seed(neurons, live, width));
+                let seed = beside(seeds.collect(), width);
+                self.original.add_seed(&mut on_x, term.value, seed);
+            }
+            if term.value > 0 {
+                let seeds = neurons.iter().map(|neurons| copy.seed(neurons, live, width));
+                let seed = beside(seeds.collect(), width);
+                self.original.add_seed(&mut on_delta, term.value, seed);
+            }
+        }
+        let mut constants = seed_constants(&difference.bias.value, &layer.difference, neurons);
+        self.original.charge_doubles(&mut constants, stage, &on_x, &spans);
+        self.charge_doubles(&mut constants, stage, &on_delta, &spans);
+        let mut products = 0;
+        for index in (0..self.steps.len()).rev() {
+            let (x, delta) = (on_x[index + 1].take(), on_delta[index + 1].take());
+            if x.is_none() && delta.is_none() {
+                continue;
+            }
+            let (width, columns) = (self.original.values[index + 1].width, constants.len());
+            let mut x = x.unwrap_or_else(|| scratch.zeros(width, columns));
+            let mut delta = delta.unwrap_or_else(|| scratch.zeros(width, columns));
+            gate(self, index, (&mut delta, &mut x), &mut constants, &spans);
+            let frontiers = (&mut on_x, &mut on_delta);
+            products += self.pull(index, (x, delta), frontiers, &mut constants, &spans, scratch);
+        }
+        let columns = constants.len();
+        let width = self.original.values[0].width;
+        let coefficients = on_x[0].take().unwrap_or_else(|| DMatrix::zeros(width, columns));
+        Rows { coefficients, constants, spans, products }
+    }
+
+    /// Charges rows for seeds on the difference that were added.
+    fn charge_doubles(
+        &self,
+        constants: &mut [Charged],
+        stage: &Stage<'_>,
+        frontier: &Frontier,
+        spans: &[Span],
+    ) {
+        for (value, coefficients) in frontier.iter().enumerate() {
+            let terms = stage.terms.iter().filter(|term| term.value == value).count();
+            if let (Some(coefficients), true) = (coefficients, terms > 1) {
+                charge(constants, coefficients, &self.differences[value], 2.0 * stage.unit, spans);
+            }
+        }
+    }
+
+    /// Moves rows past the gates of a relaxed stage, each by the faces of its box.
+    fn through_gate(
+        &self,
+        index: usize,
+        delta: &mut DMatrix<f64>,
+        x: &mut DMatrix<f64>,
+        constants: &mut [Charged],
+        spans: &[Span],
+    ) {
+        let (step, width) = (&self.steps[index], x.nrows());
+        for (at, span) in spans.iter().enumerate() {
+            let columns = span.columns();
+            let part = columns.start * width..columns.end * width;
+            let rows = (&mut delta.as_mut_slice()[part.clone()], &mut x.as_mut_slice()[part]);
+            let gates = (&step.faces[at], &self.original.steps[index].gates[at]);
+            let (constants, toll) = (&mut constants[columns], step.tolls[at]);
+            if self.original.outward {
+                through_difference_gate::<true>(rows, constants, gates, toll);
+            } else {
+                through_difference_gate::<false>(rows, constants, gates, toll);
+            }
+        }
+    }
+
+    /// Substitutes the sums of a relaxed stage: rows on `(x, δ)` become rows on its terms.
+    fn pull(
+        &self,
+        index: usize,
+        (x, delta): (DMatrix<f64>, DMatrix<f64>),
+        (on_x, on_delta): (&mut Frontier, &mut Frontier),
+        constants: &mut [Charged],
+        spans: &[Span],
+        scratch: &mut Scratch,
+    ) -> u64 {
+        let mut products = 0;
+        let (step, columns) = (&self.steps[index], x.ncols());
+        let (f, g) = (&self.original.steps[index], &self.compressed.steps[index]);
+        let outward = self.original.outward;
+        let mut add = |slot: &mut Option<DMatrix<f64>>,
+                       (maps, bounds): (&[(&Compact, &DMatrix<f64>)], &[Intervals]),
+                       width: usize| {
+            let known = slot.is_some();
+            let mut sum = slot.take().unwrap_or_else(|| scratch.take(width, columns));
+            if known && outward {
+                charge(constants, &sum, bounds, f.unit, spans);
+            }
+            for (at, (map, rows)) in maps.iter().enumerate() {
+                map.pull(rows, &mut sum, known || at > 0, &mut scratch.room);
+                products += map.products(columns);
+            }
+            *slot = Some(sum);
+        };
+        let terms = f.terms.iter().zip(&g.terms).zip(&step.differences);
+        for (((value, map), (_, copy)), difference) in terms {
+            let (width, bounds) =
+                (self.original.values[*value].width, &self.original.values[*value].bounds);
+            let direct = (map, &x);
+            let (both, one) = match difference {
+                Some(difference) => ([direct, (difference, &delta)], 2),
+                None => ([direct, direct], 1),
+            };
+            add(&mut on_x[*value], (&both[..one], bounds), width);
+            if *value > 0 {
+                let carried = [(copy, &delta)];
+                add(&mut on_delta[*value], (&carried, &self.differences[*value]), width);
+            }
+        }
+        scratch.give(x);
+        scratch.give(delta);
+        products
+    }
+}
