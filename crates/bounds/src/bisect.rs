@@ -17,6 +17,11 @@ const GROUP: u64 = 8;
 /// being shared; large ones are as fast alone.
 const GROUP_PRODUCTS: u64 = 1 << 26;
 
+/// The most boxes that are cut in a round.
+const ROUND: u64 = 16;
+/// What a round multiplies at most, if it cuts more than one box.
+const ROUND_PRODUCTS: u64 = 1 << 31;
+
 /// Bounds a pair on a region and on smaller and smaller parts of it.
 ///
 /// What holds on a box holds on its halves, and is not shown again: neurons that are on
@@ -53,6 +58,8 @@ pub struct Bisection<'a> {
     scratch: Scratch,
     /// How many boxes are bounded together.
     group: usize,
+    /// How many are worth cutting at a time.
+    round: usize,
 }
 
 /// A box with its bounds.
@@ -86,10 +93,18 @@ impl<'a> Bisection<'a> {
     ) -> Result<(Self, BoundedBox), BoundsError> {
         let graph = PairGraph::new(pair, region)?;
         let scratch = Scratch::default();
-        let mut bisection = Self { graph, outputs: outputs.to_vec(), scratch, group: 1 };
+        let mut bisection = Self { graph, outputs: outputs.to_vec(), scratch, group: 1, round: 1 };
         let whole = bisection.bound(&[(region.clone(), None)])?.remove(0);
         bisection.group = share(whole.bounds.products, GROUP_PRODUCTS, GROUP);
+        bisection.round = share(whole.bounds.products, ROUND_PRODUCTS, ROUND);
         Ok((bisection, whole))
+    }
+
+    /// How many boxes are worth cutting at a time: enough for their products to be shared,
+    /// fewer where one box is a lot of work. Does not depend on the number of threads.
+    #[must_use]
+    pub fn round(&self) -> usize {
+        self.round
     }
 
     /// The bounds on the two halves of each of some boxes; halves share the cut. A box
@@ -136,7 +151,7 @@ fn keep(graph: &PairGraph<'_>, bounds: PairBounds, lessons: Lessons) -> BoundedB
 }
 
 /// How many pieces of work of this many products are done together.
-pub(crate) fn share(products: u64, most: u64, limit: u64) -> usize {
+fn share(products: u64, most: u64, limit: u64) -> usize {
     usize::try_from((most / products.max(1)).clamp(1, limit)).unwrap_or(1)
 }
 

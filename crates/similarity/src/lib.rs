@@ -5,7 +5,8 @@
 //! Two questions are answered:
 //!
 //! - **How likely is it that the outputs agree to `ε`?** [`probability_interval`]
-//!   returns `[γ_min, γ_max]` with `γ_min ≤ P(|f(X) - f'(X)| ≤ ε) ≤ γ_max`.
+//!   returns `[γ_min, γ_max]` with `γ_min ≤ P(|f(X) - f'(X)| ≤ ε) ≤ γ_max`, from one pass;
+//!   [`branch_and_bound`] cuts the region until the interval is as narrow as asked for.
 //! - **How far from an input does that stay at least `γ`?** [`certified_radius`]
 //!   searches for the largest ball, [`worst_case_radius`] for the largest one on
 //!   which the outputs agree for certain.
@@ -20,10 +21,12 @@
 //!
 //! A pass over both networks encloses the difference between two affine functions
 //! of the input, `δᴸ(x) ≤ f(x) - f'(x) ≤ δᵁ(x)`. For random `X` these are sums of
-//! independent bounded terms, whose tails have sharp bounds. With `m` outputs,
+//! independent bounded terms, whose tails have sharp bounds. With `m` outputs, events of
+//! the inputs are joined by a bound that sees which imply which, and is never looser than
+//! the union bound:
 //!
 //! ```text
-//! P(|δ| ≤ ε) ≥ 1 - Σ_outputs (P(δᵁ > ε) + P(δᴸ < -ε))
+//! P(|δ| ≤ ε) ≥ 1 - P(some δᵁ > ε or some δᴸ < -ε)
 //! P(|δ| ≤ ε) ≤ min over outputs of 1 - P(δᴸ > ε) - P(δᵁ < -ε)
 //! ```
 //!
@@ -55,14 +58,20 @@
 //! Similarity in Deep Neural Network Compression*.
 
 mod balls;
+mod branch;
 mod error;
 mod method;
 mod probability;
 mod radius;
 #[cfg(feature = "proptest")]
 pub mod strategies;
+mod union;
 
 pub use balls::Balls;
+pub use branch::{
+    BranchEnd, BranchOptions, BranchProgress, BranchReport, branch_and_bound,
+    branch_and_bound_observed,
+};
 pub use error::SimilarityError;
 pub use method::{Method, Propagation};
 #[doc(inline)]

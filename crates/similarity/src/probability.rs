@@ -8,6 +8,7 @@ use nncert_core::{PairedNetworks, Region};
 use nncert_prob::{LinearForm, Probability, Tail, Uniform};
 
 use crate::method::check_outputs;
+use crate::union::{Event, any_of};
 use crate::{Method, Outputs, SimilarityError};
 
 /// Bounds of the probability that two networks agree to `ε` on a region.
@@ -25,6 +26,8 @@ pub struct ProbabilityInterval {
     pub method: Method,
     /// What they rest on: the region, and affine functions around each difference.
     pub bounds: PairBounds,
+    /// How many boxes the region was cut into; 1 for a single pass.
+    pub boxes: usize,
 }
 
 /// Bounds the probability that two networks agree to `ε` on a region.
@@ -63,8 +66,9 @@ pub struct ProbabilityInterval {
 ///
 /// # References
 ///
-/// SimCert, theorems 1 and 2, equations 13 and 14; for several outputs a union
-/// bound in place of the paper's `m = 1`.
+/// SimCert, theorems 1 and 2, equations 13 and 14; for several outputs (and for both
+/// sides of one) the events are joined, at most as loosely as by a union bound, in place
+/// of the paper's `m = 1`.
 pub fn probability_interval(
     pair: &PairedNetworks,
     region: &Region,
@@ -89,16 +93,27 @@ pub fn probability_within(
     method: Method,
 ) -> Result<ProbabilityInterval, SimilarityError> {
     check(bounds.outputs.len(), epsilon, method.outputs)?;
+    let (lower, upper) = bracket(&bounds, epsilon, method);
+    Ok(ProbabilityInterval { lower, upper, epsilon, method, bounds, boxes: 1 })
+}
+
+/// `γ_min` and `γ_max` from bounds of some outputs, of which those count that the method
+/// names.
+pub(crate) fn bracket(
+    bounds: &PairBounds,
+    epsilon: f64,
+    method: Method,
+) -> (Probability, Probability) {
     let inputs = uniform_inputs(&bounds.region);
-    let mut outside = Probability::ZERO;
-    let mut upper = Probability::ONE;
+    let (mut events, mut upper) = (Vec::new(), Probability::ONE);
     let chosen = bounds.outputs.iter().enumerate().filter(|(o, _)| method.outputs.includes(*o));
     for (_, envelope) in chosen {
-        let one = Output { envelope, bounds: &bounds, inputs: &inputs, tail: method.tail };
-        outside = outside.saturating_add_up(one.outside(epsilon));
+        let one = Output { envelope, bounds, inputs: &inputs, tail: method.tail };
+        events.extend(one.outside(epsilon));
         upper = upper.min(one.inside(epsilon));
     }
-    Ok(ProbabilityInterval { lower: outside.complement_down(), upper, epsilon, method, bounds })
+    let outside = any_of(events, &inputs, method.tail);
+    (outside.complement_down(), upper)
 }
 
 pub(crate) fn check(count: usize, epsilon: f64, outputs: Outputs) -> Result<(), SimilarityError> {
@@ -127,20 +142,26 @@ struct Output<'a> {
 }
 
 impl Output<'_> {
-    /// At least `P(|δ| > ε)`.
-    fn outside(&self, epsilon: f64) -> Probability {
+    /// The events that hold `|δ| > ε`: `δᵁ > ε` and `δᴸ < -ε`, where they are possible.
+    fn outside(&self, epsilon: f64) -> Vec<Event> {
         let Envelope { lower, upper, bounds } = self.envelope;
-        let above = if bounds.upper <= epsilon {
-            Probability::ZERO
-        } else {
-            self.tail(upper, |form| form.upper_tail(epsilon, self.tail))
-        };
-        let below = if bounds.lower >= -epsilon {
-            Probability::ZERO
-        } else {
-            self.tail(lower, |form| form.lower_tail(-epsilon, self.tail))
-        };
-        above.saturating_add_up(below)
+        let mut events = Vec::new();
+        if bounds.upper > epsilon {
+            let tail = self.tail(upper, |form| form.upper_tail(epsilon, self.tail));
+            events.push(self.event(upper, 1.0, epsilon, tail));
+        }
+        if bounds.lower < -epsilon {
+            let tail = self.tail(lower, |form| form.lower_tail(-epsilon, self.tail));
+            events.push(self.event(lower, -1.0, epsilon, tail));
+        }
+        events
+    }
+
+    /// `sign · form > ε`.
+    fn event(&self, form: &AffineForm, sign: f64, epsilon: f64, probability: Probability) -> Event {
+        let free = self.bounds.region.free().iter();
+        let coefficients = free.map(|&input| sign * form.coefficients[input]).collect();
+        Event { coefficients, constant: sub_up(sign * form.constant, epsilon), probability }
     }
 
     /// At least `P(|δ| ≤ ε)`: the events `δᴸ > ε` and `δᵁ < -ε` exclude each other.

@@ -7,12 +7,7 @@ use nncert_core::Region;
 
 use super::question::{Judgement, Question};
 use super::{Progress, VerifyError, Witness, attack};
-use crate::bisect::{Bisection, BoundedBox, share};
-
-/// The most boxes that are cut in a round.
-const ROUND: u64 = 16;
-/// What a round multiplies at most, if it cuts more than one box.
-const ROUND_PRODUCTS: u64 = 1 << 31;
+use crate::bisect::{Bisection, BoundedBox};
 
 /// An undecided box.
 #[derive(Debug)]
@@ -52,8 +47,6 @@ pub(super) struct Search<'a> {
     boxes: usize,
     /// The largest bound on the boxes that are decided.
     decided: f64,
-    /// How many boxes are cut in a round.
-    round: usize,
     pub(super) witness: Option<Witness>,
     pub(super) exhausted: bool,
 }
@@ -62,14 +55,12 @@ impl<'a> Search<'a> {
     /// A search that has bounded the region whole and, if need be, tried an attack.
     pub(super) fn new(question: &'a Question<'a>, region: &Region) -> Result<Self, VerifyError> {
         let (bisection, whole) = Bisection::new(&question.bounded, region, &question.rows)?;
-        let round = share(whole.bounds.products, ROUND_PRODUCTS, ROUND);
         let mut search = Self {
             question,
             bisection,
             open: BinaryHeap::new(),
             boxes: 0,
             decided: 0.0,
-            round,
             witness: None,
             exhausted: false,
         };
@@ -88,7 +79,7 @@ impl<'a> Search<'a> {
     /// Takes the worst boxes and replaces them by their halves, at most `budget` of these
     /// beyond the first two.
     pub(super) fn cut(&mut self, budget: usize) -> Result<(), VerifyError> {
-        let count = self.round.min(budget.div_ceil(2)).max(1);
+        let count = self.bisection.round().min(budget.div_ceil(2)).max(1);
         let nodes: Vec<Node> = core::iter::from_fn(|| self.open.pop()).take(count).collect();
         let boxes: Vec<&BoundedBox> = nodes.iter().map(|node| &node.bounded).collect();
         let halves = self.bisection.halve(&boxes)?;
