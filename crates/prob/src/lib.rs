@@ -96,14 +96,20 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod bernstein;
+mod binomial;
 mod chernoff;
+mod clopper_pearson;
 mod confidence;
+mod counts;
 mod distribution;
+mod double_double;
 mod hoeffding;
 mod linear_form;
 mod moments;
+mod normal;
 mod probability;
 mod rounding;
+mod sided;
 #[cfg(feature = "proptest")]
 #[cfg_attr(docsrs, doc(cfg(feature = "proptest")))]
 pub mod strategies;
@@ -111,10 +117,14 @@ mod sub_gaussian;
 mod tail;
 mod uniform;
 
+pub use crate::clopper_pearson::{clopper_pearson_lower, clopper_pearson_upper};
 pub use crate::confidence::{Confidence, ConfidenceError};
+pub use crate::counts::{Count, CountError};
 pub use crate::distribution::Distribution;
 pub use crate::linear_form::{FormError, LinearForm};
 pub use crate::moments::Moments;
+pub use crate::normal::{normal_cdf_down, normal_cdf_up, normal_quantile_down, normal_quantile_up};
 pub use crate::probability::{Probability, ProbabilityError};
+pub use crate::sided::SidedProbability;
 pub use crate::tail::{ParseTailError, Tail};
 pub use crate::uniform::{DistributionError, Uniform};
