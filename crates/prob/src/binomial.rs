@@ -77,7 +77,7 @@ impl UpperTail {
         let (x, y) = if of_complement { (large, small) } else { (small, large) };
         // a + 1 - (a + b)x = 1 + ay - bx, where nothing large cancels.
         let excess = y.scale(self.a).sub(x.scale(self.b)).add(DoubleDouble::new(1.0)).get();
-        if !(excess > 0.0) {
+        if excess.is_nan() || excess <= 0.0 {
             return TailValue::NOTHING;
         }
         let (fraction, error) = self.fraction(x.get(), excess);
@@ -107,7 +107,7 @@ impl UpperTail {
             let d = a + 2.0 * m - 1.0;
             let alpha = ((a + m - 1.0) / d) * ((a + b + m - 1.0) / d) * (m * (b - m)) * (x * x);
             let step = beta(m);
-            if !(alpha > 0.0) {
+            if alpha <= 0.0 {
                 // The fraction ends: the convergent before is the value.
                 return (previous, (m + 2.0) * STEP_ERROR);
             }

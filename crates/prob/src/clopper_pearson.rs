@@ -32,8 +32,8 @@ const MAX_WIDENINGS: usize = 60;
 /// P(lower(K, n, α) > p) ≤ α    for K ~ Bin(n, p) and every p
 /// ```
 ///
-/// Relative to the exact bound, its smaller side is off by less than 1e-12 for `α ≤ ½`. For `α > ½` the bound may be lower than it
-/// need be. It takes a few microseconds, and up to the order of `√n` additions for `α` near one half.
+/// Relative to the exact bound, its smaller side is off by less than 1e-12 for `α ≤ ½`. Above one half it is the bound
+/// for one half. It takes a few microseconds, and up to the order of `√n` additions for `α` near one half.
 ///
 /// Guarantee: sound. The tail at the returned number is at most `α`, rounding errors included.
 ///
@@ -51,12 +51,10 @@ const MAX_WIDENINGS: usize = 60;
 ///    Biometrika 26, 1934.
 #[must_use]
 pub fn clopper_pearson_lower(count: Count, alpha: Probability) -> SidedProbability {
-    let (k, n, alpha) = (count.successes(), count.trials(), alpha.get());
+    // A smaller level is sound, and the tail is only evaluated left of the mean.
+    let (k, n, alpha) = (count.successes(), count.trials(), alpha.get().min(0.5));
     if k == 0 || alpha == 0.0 {
         return SidedProbability::ZERO;
-    }
-    if alpha == 1.0 {
-        return SidedProbability::ONE;
     }
     let tail = UpperTail::new(k, n);
     let (start, of_complement) = guess(k as f64, (n - k + 1) as f64, alpha);
@@ -109,9 +107,9 @@ fn newton(tail: &UpperTail, start: f64, of_complement: bool, alpha: f64) -> f64 
             break;
         }
         if (excess > 0.0) == of_complement {
-            low = side
+            low = side;
         } else {
-            high = side
+            high = side;
         }
         let next = if of_complement {
             side + excess / value.slope

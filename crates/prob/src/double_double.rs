@@ -177,3 +177,6 @@ const HALF_LN_2_PI: DoubleDouble = DoubleDouble {
     hi: f64::from_bits(0x3fed_67f1_c864_beb5),
     lo: f64::from_bits(0xbc86_5b5a_1b7f_f5df),
 };
+
+#[cfg(test)]
+mod tests;

@@ -100,16 +100,20 @@ mod binomial;
 mod chernoff;
 mod clopper_pearson;
 mod confidence;
+mod confidence_sequence;
 mod counts;
 mod distribution;
 mod double_double;
+mod fisher;
 mod hoeffding;
+mod incremental;
 mod linear_form;
 mod moments;
 mod normal;
 mod probability;
 mod rounding;
 mod sided;
+mod sprt;
 #[cfg(feature = "proptest")]
 #[cfg_attr(docsrs, doc(cfg(feature = "proptest")))]
 pub mod strategies;
@@ -119,12 +123,20 @@ mod uniform;
 
 pub use crate::clopper_pearson::{clopper_pearson_lower, clopper_pearson_upper};
 pub use crate::confidence::{Confidence, ConfidenceError};
+pub use crate::confidence_sequence::{LookSchedule, sequence_lower};
 pub use crate::counts::{Count, CountError};
 pub use crate::distribution::Distribution;
+pub use crate::fisher::{
+    fisher_critical_of_three, fisher_critical_of_two, fisher_of_three, fisher_of_two,
+};
+pub use crate::incremental::{
+    disagreement_lower, fisher_three_lower, fisher_two_lower, one_sided_lower,
+};
 pub use crate::linear_form::{FormError, LinearForm};
 pub use crate::moments::Moments;
 pub use crate::normal::{normal_cdf_down, normal_cdf_up, normal_quantile_down, normal_quantile_up};
 pub use crate::probability::{Probability, ProbabilityError};
 pub use crate::sided::SidedProbability;
+pub use crate::sprt::{Sprt, SprtDecision, SprtError, SprtThresholds};
 pub use crate::tail::{ParseTailError, Tail};
 pub use crate::uniform::{DistributionError, Uniform};

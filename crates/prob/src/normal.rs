@@ -60,7 +60,8 @@ pub fn normal_cdf_up(x: f64) -> SidedProbability {
 
 /// The quantile `Φ⁻¹(p)`, rounded down; `-∞` at 0 and `∞` at 1.
 ///
-/// Guarantee: sound. `Φ` at the returned number is at most `p`, rounding errors included.
+/// Guarantee: sound. `Φ` at the returned number is at most `p`, rounding errors included. Within 1e-14, relatively, unless the smaller
+/// of `p` and `1 - p` is next to the least float.
 ///
 /// # Examples
 /// ```

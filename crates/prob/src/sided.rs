@@ -58,7 +58,8 @@ impl SidedProbability {
     /// `1 - p`, without rounding.
     #[must_use]
     pub const fn complement(self) -> Self {
-        Self { small: self.small, of_complement: !self.of_complement }
+        // One half has one form.
+        Self { small: self.small, of_complement: !self.of_complement && self.small < 0.5 }
     }
 
     /// The smaller of `p` and `1 - p`, and whether it is `1 - p`.
@@ -115,7 +116,6 @@ impl PartialOrd for SidedProbability {
 impl Ord for SidedProbability {
     fn cmp(&self, other: &Self) -> core::cmp::Ordering {
         let distance = |p: &Self| if p.of_complement { -p.small } else { p.small };
-        // One half has two forms; they compare by their side, which agrees with equality.
         (self.of_complement.cmp(&other.of_complement))
             .then(distance(self).total_cmp(&distance(other)))
     }

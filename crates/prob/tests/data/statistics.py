@@ -1,8 +1,9 @@
-"""Writes statistics.txt: Clopper-Pearson bounds and normal quantiles, enclosed by neighbouring floats.
+"""Writes statistics.txt: Clopper-Pearson bounds, normal quantiles and Fisher's critical values, enclosed by neighbouring floats.
 
 Python 3.9 or later, mpmath==1.3.0.  Run:  python3 statistics.py > statistics.txt
 lower k n bits(alpha) side bits(below) bits(above): the exact lower bound p (side p) or 1 - p (side q), whichever is smaller
 quantile bits(p) bits(below) bits(above)
+fisher m bits(alpha) bits(below) bits(above): the critical value of the product of m p-values
 The tail is a sum of binomial terms for n up to 1000, and an integral of the beta density, piece by piece, above.
 """
 
@@ -89,3 +90,11 @@ for p in (5e-324, 1e-300, 1e-100, 1e-15, 1e-6, 0.001, 0.02, 0.1, 0.2499, 0.25, 0
     # Newton on the logarithm of the tail.
     x = mpmath.findroot(lambda x: mpmath.log(mpmath.erfc(x / mpmath.sqrt(2)) / 2) - mpmath.log(mpf(p)), mpmath.sqrt(max(mpf(0), -2 * mpmath.log(2 * mpf(p)))) * mpf("0.95") + mpf("0.001"), tol=1e-50)
     print("quantile", bits(p), *enclosed(-x))
+
+for m in (2, 3):
+    for alpha in (0.9, 0.5, 0.05, 0.01, 0.001, 1e-6, 1e-15, 1e-100):
+        # t = -ln c, in P(Gamma(m) >= t) = alpha.
+        f = lambda t: mpmath.log(mpmath.gammainc(m, t, mpmath.inf, regularized=True)) - mpmath.log(mpf(alpha))
+        t = mpmath.findroot(f, (mpf("1e-9"), mpf(600)), solver="anderson", tol=1e-45, maxsteps=500)
+        assert abs(f(t)) < mpf("1e-40")
+        print("fisher", m, bits(alpha), *enclosed(mpmath.exp(-t)))
