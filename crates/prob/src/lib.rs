@@ -61,6 +61,33 @@
 //! [`Uniform`] comes with the crate; any other bounded law implements [`Distribution`]. Support and mean are enough, the rest has
 //! sound defaults.
 //!
+//! # Counts
+//!
+//! How likely is an event that was seen in `k` of `n` independent trials ([`Count`])? Every bound here is false with a probability of at
+//! most the level `α`, and has been verified at the float that is returned.
+//!
+//! **[`clopper_pearson_lower`]**, [`clopper_pearson_upper`]: the exact bounds for a number of trials fixed beforehand. A few
+//! microseconds, for any number of trials up to 2^31.
+//!
+//! **[`sequence_lower`]** may be looked at after every trial: sampling stops when the bound suffices. The price is up to about twice the
+//! distance from the estimate. **[`LookSchedule`]** has levels for looks at sizes fixed beforehand, and any bound.
+//!
+//! **[`Sprt`]** decides between two hypotheses with as few trials as possible, and gives no bound.
+//!
+//! **[`fisher_two_lower`]**, [`fisher_three_lower`], [`one_sided_lower`] and [`disagreement_lower`] bound the probability for a changed
+//! classifier by the counts of the original and a few evaluations of the changed one. The first is the one to take; the second
+//! where the original is often wrong; the last is what incremental smoothing publishes.
+//!
+//! [`normal_quantile_down`] and its like turn such a bound, a [`SidedProbability`], into a radius.
+//!
+//! ```
+//! use nncert_prob::{Count, Probability, clopper_pearson_lower, normal_quantile_down};
+//!
+//! let p = clopper_pearson_lower(Count::new(99_000, 100_000)?, Probability::new(0.001)?);
+//! assert!((normal_quantile_down(p) - 2.29).abs() < 0.01);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Numbers
 //!
 //! [`Probability`] and [`Confidence`] are validated once. A tail bound becomes a guarantee by
