@@ -61,6 +61,33 @@
 //! [`Uniform`] comes with the crate; any other bounded law implements [`Distribution`]. Support and mean are enough, the rest has
 //! sound defaults.
 //!
+//! # Counts
+//!
+//! How likely is an event that was seen in `k` of `n` independent trials ([`Count`])? Every bound here is false with a probability of at
+//! most the level `α`, and has been verified at the float that is returned.
+//!
+//! **[`clopper_pearson_lower`]**, [`clopper_pearson_upper`]: the exact bounds for a number of trials fixed beforehand. A few
+//! microseconds, for any number of trials up to 2^31.
+//!
+//! **[`sequence_lower`]** may be looked at after every trial: sampling stops when the bound suffices. The price is up to about twice the
+//! distance from the estimate. **[`LookSchedule`]** has levels for looks at sizes fixed beforehand, and any bound.
+//!
+//! **[`Sprt`]** decides between two hypotheses with as few trials as possible, and gives no bound.
+//!
+//! **[`fisher_two_lower`]**, [`fisher_three_lower`], [`one_sided_lower`] and [`disagreement_lower`] bound the probability for a changed
+//! classifier by the counts of the original and a few evaluations of the changed one. The first is the one to take; the second
+//! where the original is often wrong; the last is what incremental smoothing publishes.
+//!
+//! [`normal_quantile_down`] and its like turn such a bound, a [`SidedProbability`], into a radius.
+//!
+//! ```
+//! use nncert_prob::{Count, Probability, clopper_pearson_lower, normal_quantile_down};
+//!
+//! let p = clopper_pearson_lower(Count::new(99_000, 100_000)?, Probability::new(0.001)?);
+//! assert!((normal_quantile_down(p) - 2.29).abs() < 0.01);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Numbers
 //!
 //! [`Probability`] and [`Confidence`] are validated once. A tail bound becomes a guarantee by
@@ -96,14 +123,24 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod bernstein;
+mod binomial;
 mod chernoff;
+mod clopper_pearson;
 mod confidence;
+mod confidence_sequence;
+mod counts;
 mod distribution;
+mod double_double;
+mod fisher;
 mod hoeffding;
+mod incremental;
 mod linear_form;
 mod moments;
+mod normal;
 mod probability;
 mod rounding;
+mod sided;
+mod sprt;
 #[cfg(feature = "proptest")]
 #[cfg_attr(docsrs, doc(cfg(feature = "proptest")))]
 pub mod strategies;
@@ -111,10 +148,22 @@ mod sub_gaussian;
 mod tail;
 mod uniform;
 
+pub use crate::clopper_pearson::{clopper_pearson_lower, clopper_pearson_upper};
 pub use crate::confidence::{Confidence, ConfidenceError};
+pub use crate::confidence_sequence::{LookSchedule, sequence_lower};
+pub use crate::counts::{Count, CountError};
 pub use crate::distribution::Distribution;
+pub use crate::fisher::{
+    fisher_critical_of_three, fisher_critical_of_two, fisher_of_three, fisher_of_two,
+};
+pub use crate::incremental::{
+    disagreement_lower, fisher_three_lower, fisher_two_lower, one_sided_lower,
+};
 pub use crate::linear_form::{FormError, LinearForm};
 pub use crate::moments::Moments;
+pub use crate::normal::{normal_cdf_down, normal_cdf_up, normal_quantile_down, normal_quantile_up};
 pub use crate::probability::{Probability, ProbabilityError};
+pub use crate::sided::SidedProbability;
+pub use crate::sprt::{Sprt, SprtDecision, SprtError, SprtThresholds};
 pub use crate::tail::{ParseTailError, Tail};
 pub use crate::uniform::{DistributionError, Uniform};
