@@ -96,6 +96,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod bernstein;
+mod bracket;
+mod cdf;
 mod chernoff;
 mod confidence;
 mod distribution;
@@ -111,8 +113,10 @@ mod sub_gaussian;
 mod tail;
 mod uniform;
 
+pub use crate::bracket::{CdfMethod, ProbabilityBracket};
+pub use crate::cdf::ExactCdf;
 pub use crate::confidence::{Confidence, ConfidenceError};
-pub use crate::distribution::Distribution;
+pub use crate::distribution::{Atom, Characteristic, Distribution, Spectrum};
 pub use crate::linear_form::{FormError, LinearForm};
 pub use crate::moments::Moments;
 pub use crate::probability::{Probability, ProbabilityError};
