@@ -24,8 +24,8 @@ use spectrum::{Scaled, Unscaled};
 /// A bracket of this width needs no second method.
 const NARROW: f64 = 2e-12;
 
-/// The closed form comes first for this many inputs.
-const FEW: usize = 5;
+/// A disturbance of this size by the smaller terms is borne, so that the closed form for the larger ones comes first.
+const DISTURBANCE: f64 = 1e-13;
 
 /// The distribution function of one linear form, prepared for many thresholds.
 ///
@@ -55,13 +55,27 @@ pub struct ExactCdf<'a, D> {
     scaled: Result<Scaled<'a>, Unscaled>,
 }
 
-/// Which inequality.
-#[derive(Clone, Copy, PartialEq)]
-enum Edge {
-    /// `Z ≤ z`.
-    Closed,
-    /// `Z < z`.
-    Open,
+/// An event `Z ≤ z`, `Z < z` or `Z ≥ z`; the last as `-Z ≤ -z`.
+#[derive(Clone, Copy)]
+struct Event {
+    /// Whether form and threshold are negated.
+    mirrored: bool,
+    /// The threshold, negated if the form is.
+    threshold: f64,
+    /// Whether the threshold itself belongs to the event.
+    closed: bool,
+}
+
+impl Event {
+    /// An interval of the form, in the direction of the event.
+    fn directed(self, (low, high): (f64, f64)) -> (f64, f64) {
+        if self.mirrored { (-high, -low) } else { (low, high) }
+    }
+
+    /// `1`, or `-1` if the form is negated.
+    fn sign(self) -> f64 {
+        if self.mirrored { -1.0 } else { 1.0 }
+    }
 }
 
 impl<'a, D: Distribution> ExactCdf<'a, D> {
@@ -76,7 +90,7 @@ impl<'a, D: Distribution> ExactCdf<'a, D> {
     /// Guarantee: sound.
     #[must_use]
     pub fn at(&self, threshold: f64) -> ProbabilityBracket {
-        self.bracket(threshold, Edge::Closed)
+        self.bracket(Event { mirrored: false, threshold, closed: true })
     }
 
     /// A bracket of `P(Z < threshold)`; it differs from [`at`](Self::at) where the form has atoms.
@@ -84,90 +98,107 @@ impl<'a, D: Distribution> ExactCdf<'a, D> {
     /// Guarantee: sound.
     #[must_use]
     pub fn below(&self, threshold: f64) -> ProbabilityBracket {
-        self.bracket(threshold, Edge::Open)
+        self.bracket(Event { mirrored: false, threshold, closed: false })
     }
 
-    fn bracket(&self, threshold: f64, edge: Edge) -> ProbabilityBracket {
-        let (least, greatest) = self.form.moments().range;
+    /// A bracket of `P(Z ≥ threshold)`: far out it is narrower than what [`below`](Self::below) leaves over.
+    ///
+    /// Guarantee: sound.
+    #[must_use]
+    pub fn above(&self, threshold: f64) -> ProbabilityBracket {
+        self.bracket(Event { mirrored: true, threshold: -threshold, closed: true })
+    }
+
+    fn bracket(&self, event: Event) -> ProbabilityBracket {
+        let (least, greatest) = event.directed(self.form.moments().range);
+        let Event { threshold, closed, .. } = event;
         if threshold.is_nan() {
             return ProbabilityBracket::unknown();
         }
-        let inside =
-            if edge == Edge::Closed { threshold >= greatest } else { threshold > greatest };
-        let outside = if edge == Edge::Closed { threshold < least } else { threshold <= least };
-        if inside || outside || threshold.is_infinite() {
-            let certain = inside || threshold > 0.0 && threshold.is_infinite();
-            return ProbabilityBracket::certain(if certain {
-                Probability::ONE
-            } else {
-                Probability::ZERO
-            });
+        if threshold == f64::INFINITY || threshold > greatest || (closed && threshold == greatest) {
+            return ProbabilityBracket::certain(Probability::ONE);
+        }
+        if threshold == f64::NEG_INFINITY || threshold < least || (!closed && threshold == least) {
+            return ProbabilityBracket::certain(Probability::ZERO);
         }
         let bracket = match &self.scaled {
-            Ok(scaled) => self.series(scaled, threshold),
+            Ok(scaled) => self.series(scaled, event),
             Err(Unscaled::Constant | Unscaled::Unknown) => ProbabilityBracket::unknown(),
         };
-        if bracket.is_tight()
-            && bracket.lower > Probability::ZERO
-            && bracket.upper < Probability::ONE
-        {
+        let inside = bracket.lower > Probability::ZERO && bracket.upper < Probability::ONE;
+        if bracket.is_tight() && inside {
             return bracket;
         }
-        let bracket = match enumeration::cdf(self.form, threshold, edge == Edge::Closed) {
+        let bracket = match enumeration::cdf(self.form, event) {
             Some(values) => bracket.intersect(values),
             None => bracket,
         };
-        bracket.intersect(self.tails(threshold))
+        bracket.intersect(self.tails(event))
     }
 
-    /// The two Chernoff bounds. They hold for both inequalities.
-    fn tails(&self, threshold: f64) -> ProbabilityBracket {
+    /// The two Chernoff bounds. They hold whether or not the threshold belongs to the event.
+    fn tails(&self, event: Event) -> ProbabilityBracket {
+        let (lower_tail, upper_tail) = if event.mirrored {
+            let threshold = -event.threshold;
+            (
+                self.form.upper_tail(threshold, Tail::Best),
+                self.form.lower_tail(threshold, Tail::Best),
+            )
+        } else {
+            let threshold = event.threshold;
+            (
+                self.form.lower_tail(threshold, Tail::Best),
+                self.form.upper_tail(threshold, Tail::Best),
+            )
+        };
         ProbabilityBracket {
-            lower: self.form.upper_tail(threshold, Tail::Best).complement_down(),
-            upper: self.form.lower_tail(threshold, Tail::Best),
+            lower: upper_tail.complement_down(),
+            upper: lower_tail,
             method: CdfMethod::Tails,
         }
     }
 
-    fn series(&self, scaled: &Scaled<'_>, threshold: f64) -> ProbabilityBracket {
-        let mean = self.form.moments().mean;
-        let (low, high) = (sub_down(threshold, mean.1), sub_up(threshold, mean.0));
+    fn series(&self, scaled: &Scaled<'_>, event: Event) -> ProbabilityBracket {
+        let mean = event.directed(self.form.moments().mean);
+        let (low, high) = (sub_down(event.threshold, mean.1), sub_up(event.threshold, mean.0));
         let (low, high) = (scaled.scaled(low), scaled.scaled(high));
         let x = 0.5 * (low + high);
         // Half the width of the threshold, the rounding of x and of a subnormal scaling, and what the terms are off.
         let shift = 1.001 * ((high - x).max(x - low)) + scaled.disturbance + 1e-300;
         let radius = mul_up(1.001 * shift, scaled.density);
-        let spread = self.form.moments().mean.1 - self.form.moments().mean.0;
         if !(radius < 1.0 && x.is_finite()) {
             return ProbabilityBracket::unknown();
         }
-        self.centred(scaled, x, 1.001 * scaled.scaled(spread) + 1e-300).widened(radius)
+        let spread = 1.001 * scaled.scaled(mean.1 - mean.0) + 1e-300;
+        self.centred(scaled, x, spread, event.sign()).widened(radius)
     }
 
-    /// A bracket of `P(Y ≤ x)` for the scaled terms `Y`.
-    fn centred(&self, scaled: &Scaled<'_>, x: f64, shift: f64) -> ProbabilityBracket {
+    /// A bracket of `P(±Y ≤ x)` for the scaled terms `Y`, whose mean is within `spread` of zero.
+    fn centred(&self, scaled: &Scaled<'_>, x: f64, spread: f64, sign: f64) -> ProbabilityBracket {
         let uniforms = &scaled.uniforms;
-        let only_uniforms = scaled.others.is_empty();
-        let few = only_uniforms && uniforms.len() <= vertices::MAX_TERMS;
-        if few && uniforms.len() <= FEW {
-            let bracket = vertices::cdf(uniforms, x);
-            if bracket.width() <= NARROW {
-                return bracket;
-            }
+        let mut bracket = ProbabilityBracket::unknown();
+        let closed_form = scaled.others.is_empty() && !uniforms.is_empty();
+        if closed_form && let Some(found) = disturbance::cdf(uniforms, x, DISTURBANCE) {
+            // The exact closed form, if the terms are that few.
+            bracket = found;
+        }
+        if bracket.width() <= NARROW {
+            return bracket;
         }
         let series = Series {
             sincs: &scaled.sincs,
             others: &scaled.others,
+            sign,
+            shift: spread + scaled.disturbance,
             proxy: scaled.proxy,
-            shift: shift + scaled.disturbance,
             range: scaled.range,
         };
-        let mut bracket = series.cdf(x);
-        if bracket.width() > NARROW && few {
-            bracket = bracket.intersect(vertices::cdf(uniforms, x));
-        }
-        if bracket.width() > NARROW && only_uniforms {
-            bracket = bracket.intersect(disturbance::cdf(uniforms, x));
+        bracket = bracket.intersect(series.cdf(x));
+        if bracket.width() > NARROW
+            && closed_form
+            && let Some(found) = disturbance::closest(uniforms, x)
+        {
+            bracket = bracket.intersect(found);
         }
         bracket
     }

@@ -56,10 +56,15 @@
 //!
 //! **[`Tail::Best`]** is the least of these.
 //!
+//! **[`Tail::Exact`]** is no inequality but the tail itself, up to some `1e-13` for weights as networks have them: the upper end of
+//! the bracket that [`LinearForm::cdf`] returns. It costs some 0.15 ms for 3072 inputs, and then 10 µs for each further threshold of a prepared
+//! [`ExactCdf`]. Take it wherever one form is asked for its probability; it says in [`ProbabilityBracket::is_tight`] where weights are so
+//! uneven that the bracket is wider \[5\].
+//!
 //! # Laws
 //!
-//! [`Uniform`] comes with the crate; any other bounded law implements [`Distribution`]. Support and mean are enough, the rest has
-//! sound defaults.
+//! [`Uniform`], [`Triangular`], [`TruncatedGaussian`] and [`Discrete`] come with the crate; any other bounded law implements
+//! [`Distribution`]. Support and mean are enough, the rest has sound defaults. Inputs of several laws are `&dyn Distribution`.
 //!
 //! # Numbers
 //!
@@ -92,6 +97,7 @@
 //! 3. H. Chernoff, *A measure of asymptotic efficiency for tests of a hypothesis based on the sum of observations*, Annals of
 //!    Mathematical Statistics 23, 1952.
 //! 4. L. Weng et al., *PROVEN: Verifying robustness of neural networks with a probabilistic approach*, ICML 2019.
+//! 5. J. Gil-Pelaez, *Note on the inversion theorem*, Biometrika 38, 1951.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

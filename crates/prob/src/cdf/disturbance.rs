@@ -11,29 +11,44 @@
 use super::vertices;
 use crate::bracket::{CdfMethod, ProbabilityBracket};
 
-/// A bracket of `P(Y ≤ x)` for half-widths in descending order.
-pub(super) fn cdf(a: &[f64], x: f64) -> ProbabilityBracket {
-    let most = a.len().min(vertices::MAX_TERMS);
-    let mut bracket = ProbabilityBracket::unknown();
-    let mut tried = f64::INFINITY;
-    for large in 1..=most {
-        let variance = 1.001 * a[large..].iter().map(|a| a * a).sum::<f64>() / 3.0;
-        let radius =
-            if large == 1 { corner(a[0], x, variance) } else { variance / (7.99 * a[0] * a[1]) };
-        // Each further term doubles the cost.
-        if radius < 0.5 * tried {
-            tried = radius;
-            bracket = bracket.intersect(vertices::cdf(&a[..large], x).widened(radius));
-        }
-        if bracket.width() < 1e-12 {
-            break;
-        }
+/// A bracket of `P(Y ≤ x)` for half-widths in descending order: with as few large terms as a disturbance of at most `goal`
+/// allows, or nothing.
+pub(super) fn cdf(a: &[f64], x: f64, goal: f64) -> Option<ProbabilityBracket> {
+    let radii = radii(a, x);
+    let large = 1 + radii.iter().position(|&radius| radius <= goal)?;
+    let bracket = vertices::cdf(&a[..large], x);
+    if large == a.len() {
+        return Some(bracket);
     }
-    ProbabilityBracket { method: CdfMethod::Disturbance, ..bracket }
+    let method = CdfMethod::Disturbance;
+    Some(ProbabilityBracket { method, ..bracket.widened(radii[large - 1]) })
+}
+
+/// The bracket with the least disturbance, or nearly so.
+pub(super) fn closest(a: &[f64], x: f64) -> Option<ProbabilityBracket> {
+    let least = radii(a, x).into_iter().fold(f64::INFINITY, f64::min);
+    cdf(a, x, 2.0 * least)
+}
+
+/// Bounds of `|F - F_B|` for one large term, two, and so on.
+fn radii(a: &[f64], x: f64) -> Vec<f64> {
+    let most = a.len().min(vertices::MAX_TERMS);
+    let mut squares: f64 = a[most..].iter().map(|a| a * a).sum();
+    let mut radii = vec![0.0; most];
+    for large in (1..=most).rev() {
+        let variance = 1.001 * squares / 3.0;
+        radii[large - 1] =
+            if large == 1 { corner(a[0], x, variance) } else { variance / (7.99 * a[0] * a[1]) };
+        squares += a[large - 1] * a[large - 1];
+    }
+    radii
 }
 
 /// A bound of `E(|S| - d)₊/(2a)`, with `S` sub-Gaussian of proxy `v`: at most `√v` and `∫ over u ≥ d of 2 exp(-u²/(2v))`.
 fn corner(a: f64, x: f64, variance: f64) -> f64 {
+    if variance == 0.0 {
+        return 0.0;
+    }
     let distance = 0.999_999 * (x.abs() - a).abs();
     let spread = libm::sqrt(variance);
     let tail =

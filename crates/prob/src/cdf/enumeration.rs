@@ -1,5 +1,6 @@
 //! The distribution function of a few discrete inputs, value by value.
 
+use super::Event;
 use crate::bracket::{CdfMethod, ProbabilityBracket};
 use crate::distribution::Distribution;
 use crate::linear_form::LinearForm;
@@ -16,21 +17,21 @@ struct Value {
     probability: (f64, f64),
 }
 
-/// A bracket of `P(Z ≤ threshold)`, or of `P(Z < threshold)`, if every input is discrete or constant and the combinations are few.
+/// A bracket of the probability of the event, if every input is discrete or constant and the combinations are few.
 pub(super) fn cdf<D: Distribution>(
     form: &LinearForm<'_, D>,
-    threshold: f64,
-    closed: bool,
+    event: Event,
 ) -> Option<ProbabilityBracket> {
-    let constant = form.constant();
+    let Event { threshold, closed, .. } = event;
+    let constant = event.sign() * form.constant();
     let mut values = vec![Value { value: (constant, constant), probability: (1.0, 1.0) }];
     for (&c, input) in form.coefficients().iter().zip(form.inputs()).filter(|(c, _)| **c != 0.0) {
         let (least, greatest) = input.support();
         let atoms = input.atoms();
         let steps: Vec<Value> = if atoms.is_empty() && least == greatest {
-            vec![term(c, least, (1.0, 1.0))]
+            vec![term(event.sign() * c, least, (1.0, 1.0))]
         } else {
-            atoms.iter().map(|atom| term(c, atom.value, atom.probability)).collect()
+            atoms.iter().map(|atom| term(event.sign() * c, atom.value, atom.probability)).collect()
         };
         if steps.is_empty() || values.len().checked_mul(steps.len())? > MAX_COMBINATIONS {
             return None;

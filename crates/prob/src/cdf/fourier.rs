@@ -39,6 +39,8 @@ const TERM_COST: usize = 8;
 pub(super) struct Series<'a> {
     pub(super) sincs: &'a Sincs,
     pub(super) others: &'a [Factor<'a>],
+    /// 1 for `Y` itself, -1 for `-Y`.
+    pub(super) sign: f64,
     /// `Y` is sub-Gaussian with the proxy `v` around a mean within `shift` of zero, and never beyond `range`.
     pub(super) proxy: f64,
     pub(super) shift: f64,
@@ -46,7 +48,7 @@ pub(super) struct Series<'a> {
 }
 
 impl Series<'_> {
-    /// A bracket of `P(Y ≤ x)` and of `P(Y < x)` for an exact `x`.
+    /// A bracket of `P(±Y ≤ x)` and of `P(±Y < x)` for an exact `x`.
     pub(super) fn cdf(&self, x: f64) -> ProbabilityBracket {
         let quantile = 1.001 * QUANTILE * libm::sqrt(self.proxy) + self.shift;
         let (reach, outside) =
@@ -73,7 +75,7 @@ impl Series<'_> {
         ProbabilityBracket::around(value, 1.000_001 * radius, CdfMethod::Fourier)
     }
 
-    /// `E sin(s(x - Y))`.
+    /// `E sin(s(x ∓ Y))`.
     ///
     /// The argument `s x` has a relative error of a unit of roundoff, sine and cosine one of four.
     fn mean_of_sine(&self, s: f64, x: f64) -> Approximation {
@@ -100,7 +102,7 @@ impl Series<'_> {
             );
         }
         Approximation {
-            value: libm::sin(argument) * real - libm::cos(argument) * imaginary,
+            value: libm::sin(argument) * real - self.sign * libm::cos(argument) * imaginary,
             error: 1.01 * (2.0 * error + 2.0 * size * phase_error),
         }
     }
