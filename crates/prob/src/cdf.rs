@@ -34,7 +34,7 @@ const DISTURBANCE: f64 = 1e-13;
 /// ```
 ///
 /// Preparation is `n log n` in the number of inputs. A threshold then costs a dozen terms of a series for many inputs of
-/// similar weight, and some thousands where one input outweighs all others together.
+/// similar weight, and at most some milliseconds where a few inputs outweigh all others together.
 ///
 /// Guarantee: sound.
 ///
@@ -178,9 +178,11 @@ impl<'a, D: Distribution> ExactCdf<'a, D> {
         let uniforms = &scaled.uniforms;
         let mut bracket = ProbabilityBracket::unknown();
         let closed_form = scaled.others.is_empty() && !uniforms.is_empty();
-        if closed_form && let Some(found) = disturbance::cdf(uniforms, x, DISTURBANCE) {
-            // The exact closed form, if the terms are that few.
-            bracket = found;
+        if closed_form {
+            // The closed form is exact if the terms are that few.
+            let first = disturbance::cdf(uniforms, x, DISTURBANCE)
+                .or_else(|| disturbance::bend(uniforms, x));
+            bracket = first.unwrap_or(bracket);
         }
         if bracket.width() <= NARROW {
             return bracket;

@@ -132,6 +132,26 @@ proptest! {
     }
 }
 
+/// Near the ends of the large input the others decide, whatever their size.
+#[test]
+fn brackets_stay_narrow_where_one_input_dwarfs_the_others() {
+    for exponent in [20, 24, 30, 40, 50] {
+        let tiny = 0.5_f64.powi(exponent);
+        let mut c = vec![1.0];
+        c.extend((1..=8).map(|i| tiny * f64::from(i) / 8.0));
+        let inputs = vec![Uniform::new(-1.0, 1.0).unwrap(); c.len()];
+        let form = LinearForm::new(&c, 0.0, &inputs).unwrap();
+        for place in [-5.0, -3.0, -1.0, -0.3, 0.0, 0.7, 2.0] {
+            for threshold in [-1.0 + tiny * place, 1.0 - tiny * place] {
+                let value = exact_cdf(&c, 0.0, &inputs, threshold).unwrap();
+                let bracket = form.cdf(threshold);
+                assert!(encloses(&bracket, &value), "{exponent} {threshold}: {bracket:?}");
+                assert!(bracket.width() < 1e-12, "{exponent} {threshold}: {bracket:?}");
+            }
+        }
+    }
+}
+
 /// 24-bit numbers in `[-1, 1)`, the same as in `cdf.py`.
 struct Noise(u64);
 
