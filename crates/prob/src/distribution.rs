@@ -2,6 +2,53 @@
 
 use crate::rounding::{half_up, mul_up, sub_up};
 
+/// What the exact distribution function can use of a law; see [`LinearForm::cdf`](crate::LinearForm::cdf).
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Spectrum {
+    /// The law is uniform on its support, exactly: its characteristic function is a sinc.
+    Uniform,
+    /// [`Distribution::characteristic`] knows the characteristic function `φ`, and
+    ///
+    /// ```text
+    /// |φ(s)| ≤ (scale/|s|)^order,      density ≤ peak
+    /// ```
+    ///
+    /// A law with atoms has order 0 and an infinite peak.
+    Decaying {
+        /// The order of the decay, `≥ 0`.
+        order: f64,
+        /// From where it decays.
+        scale: f64,
+        /// A bound of the density.
+        peak: f64,
+    },
+    /// Nothing: the bracket comes from the tail bounds.
+    Unknown,
+}
+
+/// The characteristic function of a law at one place.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[allow(clippy::exhaustive_structs)]
+pub struct Characteristic {
+    /// The real part.
+    pub real: f64,
+    /// The imaginary part.
+    pub imaginary: f64,
+    /// A bound of the distance from the true value, in the complex plane.
+    pub error: f64,
+}
+
+/// A value of a discrete law, and bounds of its probability.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[allow(clippy::exhaustive_structs)]
+pub struct Atom {
+    /// The value.
+    pub value: f64,
+    /// A lower and an upper bound of its probability.
+    pub probability: (f64, f64),
+}
+
 /// The law of one bounded input coordinate `X`, as numbers that are each sound in the stated direction.
 ///
 /// Only the support and the mean have to be given. The default of every other number follows from those two, and a
@@ -108,6 +155,32 @@ pub trait Distribution: core::fmt::Debug {
             (self.log_mgf(s - step), self.log_mgf(s), self.log_mgf(s + step));
         ((after - before) / (2.0 * step), (after - 2.0 * here + before) / (step * step))
     }
+
+    /// What is known of the characteristic function. The default is [`Spectrum::Unknown`].
+    ///
+    /// Guarantee: sound.
+    fn spectrum(&self) -> Spectrum {
+        Spectrum::Unknown
+    }
+
+    /// The characteristic function of `X - m` at a finite `s`, where `m` is the lower end of [`mean`](Self::mean), taken as exact.
+    ///
+    /// ```text
+    /// φ(s) = E exp(is(X - m)),      default: 1 with an error of 2, that is, nothing
+    /// ```
+    ///
+    /// Guarantee: sound; the error bounds the distance from `φ(s)`.
+    fn characteristic(&self, s: f64) -> Characteristic {
+        let _ = s;
+        Characteristic { real: 1.0, imaginary: 0.0, error: 2.0 }
+    }
+
+    /// Every value of a discrete law. The default is none, for a law that is not discrete.
+    ///
+    /// Guarantee: sound; the atoms are all that have a probability.
+    fn atoms(&self) -> &[Atom] {
+        &[]
+    }
 }
 
 impl<D: Distribution + ?Sized> Distribution for &D {
@@ -133,6 +206,18 @@ impl<D: Distribution + ?Sized> Distribution for &D {
 
     fn tilted_moments(&self, s: f64) -> (f64, f64) {
         (**self).tilted_moments(s)
+    }
+
+    fn spectrum(&self) -> Spectrum {
+        (**self).spectrum()
+    }
+
+    fn characteristic(&self, s: f64) -> Characteristic {
+        (**self).characteristic(s)
+    }
+
+    fn atoms(&self) -> &[Atom] {
+        (**self).atoms()
     }
 }
 

@@ -56,10 +56,15 @@
 //!
 //! **[`Tail::Best`]** is the least of these.
 //!
+//! **[`Tail::Exact`]** is no inequality but the tail itself, up to some `1e-13` for weights as networks have them: the upper end of
+//! the bracket that [`LinearForm::cdf`] returns. It costs some 0.15 ms for 3072 inputs, and then 10 µs for each further threshold of a prepared
+//! [`ExactCdf`]. Take it wherever one form is asked for its probability; it says in [`ProbabilityBracket::is_tight`] where weights are so
+//! uneven that the bracket is wider \[5\].
+//!
 //! # Laws
 //!
-//! [`Uniform`] comes with the crate; any other bounded law implements [`Distribution`]. Support and mean are enough, the rest has
-//! sound defaults.
+//! [`Uniform`], [`Triangular`], [`TruncatedGaussian`] and [`Discrete`] come with the crate; any other bounded law implements
+//! [`Distribution`]. Support and mean are enough, the rest has sound defaults. Inputs of several laws are `&dyn Distribution`.
 //!
 //! # Counts
 //!
@@ -119,16 +124,20 @@
 //! 3. H. Chernoff, *A measure of asymptotic efficiency for tests of a hypothesis based on the sum of observations*, Annals of
 //!    Mathematical Statistics 23, 1952.
 //! 4. L. Weng et al., *PROVEN: Verifying robustness of neural networks with a probabilistic approach*, ICML 2019.
+//! 5. J. Gil-Pelaez, *Note on the inversion theorem*, Biometrika 38, 1951.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod bernstein;
 mod binomial;
+mod bracket;
+mod cdf;
 mod chernoff;
 mod clopper_pearson;
 mod confidence;
 mod confidence_sequence;
 mod counts;
+mod discrete;
 mod distribution;
 mod double_double;
 mod fisher;
@@ -146,13 +155,18 @@ mod sprt;
 pub mod strategies;
 mod sub_gaussian;
 mod tail;
+mod triangular;
+mod truncated_gaussian;
 mod uniform;
 
+pub use crate::bracket::{CdfMethod, ProbabilityBracket};
+pub use crate::cdf::ExactCdf;
 pub use crate::clopper_pearson::{clopper_pearson_lower, clopper_pearson_upper};
 pub use crate::confidence::{Confidence, ConfidenceError};
 pub use crate::confidence_sequence::{LookSchedule, sequence_lower};
 pub use crate::counts::{Count, CountError};
-pub use crate::distribution::Distribution;
+pub use crate::discrete::{Discrete, DiscreteError};
+pub use crate::distribution::{Atom, Characteristic, Distribution, Spectrum};
 pub use crate::fisher::{
     fisher_critical_of_three, fisher_critical_of_two, fisher_of_three, fisher_of_two,
 };
@@ -166,4 +180,6 @@ pub use crate::probability::{Probability, ProbabilityError};
 pub use crate::sided::SidedProbability;
 pub use crate::sprt::{Sprt, SprtDecision, SprtError, SprtThresholds};
 pub use crate::tail::{ParseTailError, Tail};
+pub use crate::triangular::{Triangular, TriangularError};
+pub use crate::truncated_gaussian::{TruncatedGaussian, TruncatedGaussianError};
 pub use crate::uniform::{DistributionError, Uniform};

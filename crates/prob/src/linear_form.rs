@@ -1,6 +1,7 @@
 //! Linear forms of independent bounded inputs, and their tails.
 
 use crate::bernstein::bernstein;
+use crate::cdf::ExactCdf;
 use crate::chernoff::chernoff;
 use crate::distribution::Distribution;
 use crate::hoeffding::{hoeffding, hoeffding_printed};
@@ -45,7 +46,7 @@ pub enum FormError {
 /// ```
 ///
 /// Coefficients, constant and supports are taken as the exact real numbers that the floats are. Construction and every
-/// method are linear in the number of inputs at most; nothing is allocated.
+/// method but [`Tail::Exact`] are linear in the number of inputs at most, and allocate nothing.
 ///
 /// Guarantee: sound. Tails are upper bounds, with all rounding errors accounted for, and 1 when nothing better is known.
 ///
@@ -134,7 +135,7 @@ impl<'a, D: Distribution> LinearForm<'a, D> {
     /// An upper bound of the upper tail `P(Z ≥ threshold)`.
     ///
     /// ```text
-    /// t = threshold - E Z:    1 for t ≤ 0,    0 for threshold > max Z,    else the method's bound
+    /// t = threshold - E Z:    1 for t ≤ 0 (but of the exact tail),    0 for threshold > max Z,    else the method's bound
     /// ```
     ///
     /// Guarantee: sound for every threshold; at NaN it is 1.
@@ -156,7 +157,7 @@ impl<'a, D: Distribution> LinearForm<'a, D> {
     /// An upper bound of the lower tail `P(Z ≤ threshold)`.
     ///
     /// ```text
-    /// t = E Z - threshold:    1 for t ≤ 0,    0 for threshold < min Z,    else the method's bound
+    /// t = E Z - threshold:    1 for t ≤ 0 (but of the exact tail),    0 for threshold < min Z,    else the method's bound
     /// ```
     ///
     /// Guarantee: sound for every threshold; at NaN it is 1.
@@ -226,6 +227,12 @@ impl<'a, D: Distribution> LinearForm<'a, D> {
                 Probability::ONE
             };
         }
+        if method == Tail::Exact {
+            return match side {
+                Side::Above => ExactCdf::new(self).above(threshold).upper,
+                Side::Below => ExactCdf::new(self).at(threshold).upper,
+            };
+        }
         let t = self.distance(side, threshold);
         if t > 0.0 { self.inequality(side, t, method) } else { Probability::ONE }
     }
@@ -245,13 +252,15 @@ impl<'a, D: Distribution> LinearForm<'a, D> {
             Tail::SubGaussian => sub_gaussian(t, moments.variance_proxy),
             Tail::Chernoff => chernoff(t, sign, self.coefficients, self.inputs, moments),
             Tail::Best => {
-                let others = Tail::ALL.into_iter().filter(|&other| other != Tail::Best);
+                let others = Tail::ALL
+                    .into_iter()
+                    .filter(|&other| other != Tail::Best && other != Tail::Exact);
                 return others
                     .map(|other| self.inequality(side, t, other))
                     .min()
                     .unwrap_or(Probability::ONE);
             }
-            Tail::WorstCase => 1.0,
+            Tail::WorstCase | Tail::Exact => 1.0,
         })
     }
 }

@@ -59,6 +59,11 @@ impl Probability {
         if bound < 1.0 { Self(bound.max(0.0)) } else { Self::ONE }
     }
 
+    /// The greatest probability that is at most `bound`: NaN and everything below zero become zero.
+    pub(crate) fn from_lower_bound(bound: f64) -> Self {
+        if bound > 0.0 { Self(bound.min(1.0)) } else { Self::ZERO }
+    }
+
     /// The value.
     #[must_use]
     pub const fn get(self) -> f64 {

@@ -5,7 +5,7 @@ use core::str::FromStr;
 
 /// A bound of the tail `P(Z - E Z ≥ t)` of a linear form `Z = c·X + d` of independent bounded inputs.
 ///
-/// The lower tail is the upper tail of `-Z`. Every bound is 1 for `t ≤ 0`, and 0 where `t` provably exceeds the
+/// The lower tail is the upper tail of `-Z`. Every bound but the exact one is 1 for `t ≤ 0`, and all are 0 where `t` provably exceeds the
 /// largest deviation of the form; the functions of [`LinearForm`](crate::LinearForm) ending in `_unclipped` leave out the latter.
 ///
 /// Guarantee: sound, whatever the method.
@@ -37,16 +37,18 @@ pub enum Tail {
     SubGaussian,
     /// Chernoff's bound with the moment generating functions of the inputs: `min over λ of exp(-λt + Σ Kᵢ(λcᵢ))`.
     Chernoff,
-    /// The least of all the others.
+    /// The least of the inequalities: of all the others but [`Exact`](Self::Exact).
     #[default]
     Best,
     /// No use of probability: 0 beyond the largest deviation, 1 up to it.
     WorstCase,
+    /// The upper end of the bracket of the exact tail, see [`ExactCdf`](crate::ExactCdf); no more than [`Best`](Self::Best).
+    Exact,
 }
 
 impl Tail {
     /// All methods, in the order of the declaration.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::HoeffdingPrinted,
         Self::Hoeffding,
         Self::BernsteinWhole,
@@ -55,6 +57,7 @@ impl Tail {
         Self::Chernoff,
         Self::Best,
         Self::WorstCase,
+        Self::Exact,
     ];
 
     /// The name of the method in kebab case, which [`FromStr`] reads back.
@@ -69,6 +72,7 @@ impl Tail {
             Self::Chernoff => "chernoff",
             Self::Best => "best",
             Self::WorstCase => "worst-case",
+            Self::Exact => "exact",
         }
     }
 }

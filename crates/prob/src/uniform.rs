@@ -1,6 +1,6 @@
 //! The uniform law on an interval.
 
-use crate::distribution::Distribution;
+use crate::distribution::{Distribution, Spectrum};
 use crate::rounding::{
     MARGIN_ULPS, add_down, add_up, div_up, half_down, half_up, ln_up, mul_up, one_minus_exp_up,
     sub_up, ulps_up,
@@ -119,6 +119,10 @@ impl Distribution for Uniform {
         let half_width = 0.5 * (self.upper - self.lower);
         let (mean, variance) = langevin(s * half_width);
         (half_width * mean, half_width * half_width * variance)
+    }
+
+    fn spectrum(&self) -> Spectrum {
+        Spectrum::Uniform
     }
 }
 

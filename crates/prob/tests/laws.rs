@@ -6,6 +6,11 @@ use proptest::prelude::*;
 /// What the last rounding errors, and the end of Chernoff's search, may cost.
 const SLACK: f64 = 1e-7;
 
+/// The inequalities. The exact tail is known to an absolute error only; its laws are in `cdf.rs`.
+fn inequalities() -> impl Iterator<Item = Tail> {
+    Tail::ALL.into_iter().filter(|&method| method != Tail::Exact)
+}
+
 fn forms() -> impl Strategy<Value = (Vec<f64>, f64, Vec<Uniform>)> {
     (0..40_usize).prop_flat_map(|n| {
         (strategies::coefficients(n), strategies::number(), strategies::uniforms(n))
@@ -23,7 +28,7 @@ proptest! {
     fn bounds_fall_with_the_threshold((c, d, x) in forms(), a in -0.1..1.2_f64, b in -0.1..1.2_f64) {
         let form = LinearForm::new(&c, d, &x).unwrap();
         let (near, far) = (at(&form, a.min(b)), at(&form, a.max(b)));
-        for method in Tail::ALL {
+        for method in inequalities() {
             let (nearer, farther) = (form.upper_tail(near, method).get(), form.upper_tail(far, method).get());
             prop_assert!(farther <= nearer * (1.0 + SLACK), "{method}: {nearer} then {farther}");
         }
@@ -62,7 +67,7 @@ proptest! {
         let (coefficients, inputs): (Vec<f64>, Vec<Uniform>) = c.iter().copied().zip(x.iter().copied()).rev().unzip();
         let reversed = LinearForm::new(&coefficients, d, &inputs).unwrap();
         let threshold = at(&form, place);
-        for method in Tail::ALL {
+        for method in inequalities() {
             let (p, q) = (form.upper_tail(threshold, method).get(), reversed.upper_tail(threshold, method).get());
             prop_assert!((p - q).abs() <= SLACK * p.max(q), "{method}: {p} and {q}");
         }
@@ -104,7 +109,7 @@ proptest! {
         ] {
             prop_assert!(tail(tighter) <= tail(looser) * (1.0 + SLACK), "{tighter} above {looser}");
         }
-        for method in Tail::ALL {
+        for method in inequalities() {
             prop_assert!(form.upper_tail(threshold, Tail::Best) <= form.upper_tail(threshold, method));
         }
     }

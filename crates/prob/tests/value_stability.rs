@@ -35,6 +35,8 @@ fn bounds_keep_their_bits() {
             "3fa44c0970580d29",
             "3ff0000000000000",
             "3ff0000000000000",
+            "3ec2a2d752420245",
+            "3f780a6bcfab0bef",
         ]
     );
 }

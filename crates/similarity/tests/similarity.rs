@@ -84,7 +84,8 @@ proptest! {
                 .map(|interval| (interval.lower, interval.upper))
         };
         let Ok(best) = lower(Tail::Best) else { return Ok(()) };
-        for tail in Tail::ALL {
+        // The exact tail is no inequality, and below the best of them.
+        for tail in Tail::ALL.into_iter().filter(|&tail| tail != Tail::Exact) {
             let other = lower(tail).unwrap();
             prop_assert!(best.0 >= other.0 && best.1 <= other.1, "{tail}");
         }
