@@ -42,7 +42,7 @@ const MAX_WIDENINGS: usize = 60;
 /// use nncert_prob::{Count, Probability, clopper_pearson_lower};
 ///
 /// let lower = clopper_pearson_lower(Count::new(990, 1000)?, Probability::new(0.001)?);
-/// assert!((lower.down() - 0.9763).abs() < 1e-4);
+/// assert!((lower.down() - 0.9760).abs() < 1e-4);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///

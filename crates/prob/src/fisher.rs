@@ -56,7 +56,7 @@ pub fn fisher_of_three(product: Probability) -> Probability {
 /// use nncert_prob::{Probability, fisher_critical_of_two};
 ///
 /// let c = fisher_critical_of_two(Probability::new(0.001)?);
-/// assert!((c.get() - 9.72e-5).abs() < 1e-7);
+/// assert!((c.get() - 9.772e-05).abs() < 1e-7);
 /// # Ok::<(), nncert_prob::ProbabilityError>(())
 /// ```
 #[must_use]
