@@ -203,7 +203,7 @@ impl Ahead<'_, '_> {
             add_biases(&mut sums, &step.gates, self.spans);
             let ascent = ascents[index].as_ref();
             gradients.push(ascent.map(|_| {
-                let mut gradient = scratch.take(sums.nrows(), sums.ncols());
+                let mut gradient = scratch.zeros(sums.nrows(), sums.ncols());
                 let entries = coefficients.as_slice().iter().zip(sums.as_slice());
                 for (gradient, (a, z)) in gradient.as_mut_slice().iter_mut().zip(entries) {
                     *gradient = a.max(0.0) * z;

@@ -143,9 +143,8 @@ impl<'a> Chain<'a> {
         let mut frontier = self.frontier();
         for term in &stage.terms {
             let Value { live, width, .. } = &self.values[term.value];
-            let all: Vec<DMatrix<f64>> =
-                neurons.iter().map(|neurons| term.seed(neurons, live, *width)).collect();
-            self.add_seed(&mut frontier, term.value, beside(all, *width));
+            let seed = |neurons: &[usize], out: &mut [f64]| term.seed(neurons, live, out);
+            add_seed(&mut frontier[term.value], *width, neurons, &spans, scratch, seed);
         }
         let mut constants = seed_constants(&stage.bias.value, pending, neurons);
         self.charge_doubles(&mut constants, stage, &frontier, &spans);
@@ -164,14 +163,6 @@ impl<'a> Chain<'a> {
     /// No coefficients on any value yet.
     pub(crate) fn frontier(&self) -> Frontier {
         vec![None; self.values.len()]
-    }
-
-    /// Adds the coefficients that rows start with on a value.
-    pub(crate) fn add_seed(&self, frontier: &mut Frontier, value: usize, seed: DMatrix<f64>) {
-        match &mut frontier[value] {
-            Some(sum) => *sum += seed,
-            slot => *slot = Some(seed),
-        }
     }
 
     /// Charges rows for the seeds of several terms on one value, which were added.
@@ -214,7 +205,7 @@ impl<'a> Chain<'a> {
                     map.pull(&rows, sum, true, &mut scratch.room);
                 }
                 slot => {
-                    let mut sum = scratch.take(*width, rows.ncols());
+                    let mut sum = scratch.zeros(*width, rows.ncols());
                     map.pull(&rows, &mut sum, false, &mut scratch.room);
                     *slot = Some(sum);
                 }
@@ -243,7 +234,13 @@ impl<'a> Chain<'a> {
     }
 
     /// Moves past the gate of the pending stage, keeping the neurons `live`.
-    pub(crate) fn pass(&mut self, pending: &[Image], relaxations: &Relaxations, live: Vec<usize>) {
+    pub(crate) fn pass(
+        &mut self,
+        pending: &[Image],
+        relaxations: &Relaxations,
+        live: Vec<usize>,
+        scratch: &mut Scratch,
+    ) {
         let stage = self.stage();
         let (mut gates, mut bounds, mut limits) = (Vec::new(), Vec::new(), Vec::new());
         let width = padded(live.len());
@@ -262,13 +259,20 @@ impl<'a> Chain<'a> {
         }
         let terms = stage.terms.iter().map(|term| {
             let Value { live: inputs, width, .. } = &self.values[term.value];
-            (term.value, term.compact(&live, inputs, *width))
+            (term.value, term.compact(&live, inputs, *width, scratch))
         });
         let terms = terms.collect();
         let toll = |image: &Image| Toll { unit: image.unit, underflow: image.underflow };
         let tolls = pending.iter().map(toll).collect();
         self.steps.push(Step { terms, gates, tolls, unit: stage.unit, limits });
         self.values.push(Value { live, width, bounds });
+    }
+
+    /// Gives back the matrices that it holds.
+    pub(crate) fn recycle(&mut self, scratch: &mut Scratch) {
+        for step in self.steps.drain(..) {
+            step.terms.into_iter().for_each(|(_, map)| map.recycle(scratch));
+        }
     }
 
     /// The neurons of the pending stage that are kept: those that are not dead in every box.
@@ -296,14 +300,29 @@ pub(crate) fn tighten(pending: &mut [Image], neurons: &[Vec<usize>], bounds: &[V
 /// The most coefficients on one value that are held at once.
 const MAX_ENTRIES: usize = 1 << 24;
 
-/// Matrices with as many rows, side by side.
-pub(crate) fn beside(mut all: Vec<DMatrix<f64>>, rows: usize) -> DMatrix<f64> {
-    if all.len() == 1 {
-        return all.swap_remove(0);
+/// Adds the coefficients that rows of some neurons of each box start with on a value of
+/// this width: `seed` sets them for one box.
+pub(crate) fn add_seed(
+    slot: &mut Option<DMatrix<f64>>,
+    width: usize,
+    neurons: &[Vec<usize>],
+    spans: &[Span],
+    scratch: &mut Scratch,
+    seed: impl Fn(&[usize], &mut [f64]),
+) {
+    let columns = spans.last().map_or(0, |span| span.columns().end);
+    let mut coefficients = scratch.zeros(width, columns);
+    for (neurons, span) in neurons.iter().zip(spans) {
+        let part = span.columns().start * width..span.columns().end * width;
+        seed(neurons, &mut coefficients.as_mut_slice()[part]);
     }
-    let columns = all.iter().map(DMatrix::ncols).sum();
-    let values = all.into_iter().flat_map(|matrix| Vec::from(matrix.data)).collect();
-    DMatrix::from_vec(rows, columns, values)
+    match slot {
+        Some(sum) => {
+            *sum += &coefficients;
+            scratch.give(coefficients);
+        }
+        None => *slot = Some(coefficients),
+    }
 }
 
 /// The constants that rows of some neurons start with, box by box.

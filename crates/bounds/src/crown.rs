@@ -188,6 +188,7 @@ fn run(
         let Some(gate) = chain.gate() else {
             let outputs = outputs(&mut chain, &pending, region, alpha, scratch);
             let (region, products) = (region.clone(), chain.products);
+            chain.recycle(scratch);
             return Ok(NetworkBounds { region, outputs, pre_activations, products });
         };
         if let Gate::Activation(activation) = gate {
@@ -195,7 +196,7 @@ fn run(
             pre_activations.push(pending[0].bounds.iter().collect());
         }
         let live = chain.alive(&pending);
-        chain.pass(&pending, relaxations, live);
+        chain.pass(&pending, relaxations, live, scratch);
     }
 }
 

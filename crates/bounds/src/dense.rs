@@ -9,6 +9,7 @@ use crate::intervals::Intervals;
 use crate::kernel::{Sums, padded};
 use crate::linear::Linear;
 use crate::rounding::{UNDERFLOW, charged_down, charged_up};
+use crate::scratch::Scratch;
 
 /// The weights of a layer, or those of a layer less those of its copy.
 #[derive(Clone, Copy, Debug)]
@@ -33,9 +34,15 @@ impl<'a> Weights<'a> {
     }
 
     /// The rows `outputs` and the columns `inputs`, padded with zeros to `width` columns.
-    pub(crate) fn compact(self, outputs: &[usize], inputs: &[usize], width: usize) -> DMatrix<f64> {
+    pub(crate) fn compact(
+        self,
+        outputs: &[usize],
+        inputs: &[usize],
+        width: usize,
+        scratch: &mut Scratch,
+    ) -> DMatrix<f64> {
         let rows = padded(outputs.len());
-        let mut values = Vec::with_capacity(rows * width);
+        let mut values = scratch.buffer(rows * width);
         for &input in inputs {
             match self.column(input) {
                 (column, None) => values.extend(outputs.iter().map(|&row| column[row])),
@@ -49,20 +56,19 @@ impl<'a> Weights<'a> {
         DMatrix::from_vec(rows, width, values)
     }
 
-    /// The coefficients of rows that start at this layer: the rows `neurons` of the
-    /// weights and their negations, one a column, over the inputs `live`.
-    pub(crate) fn seed(self, neurons: &[usize], live: &[usize], width: usize) -> DMatrix<f64> {
+    /// Sets the coefficients of rows that start at this layer: the rows `neurons` of the
+    /// weights and their negations, one after the other, over the inputs `live`.
+    pub(crate) fn seed(self, neurons: &[usize], live: &[usize], out: &mut [f64]) {
         let m = neurons.len();
-        let mut coefficients = DMatrix::zeros(width, 2 * m);
+        let width = out.len() / (2 * m).max(1);
         for (j, &input) in live.iter().enumerate() {
             let (column, copy) = self.column(input);
             for (row, &neuron) in neurons.iter().enumerate() {
                 let weight = column[neuron] - copy.map_or(0.0, |copy| copy[neuron]);
-                coefficients[(j, row)] = weight;
-                coefficients[(j, m + row)] = -weight;
+                out[row * width + j] = weight;
+                out[(m + row) * width + j] = -weight;
             }
         }
-        coefficients
     }
 }
 

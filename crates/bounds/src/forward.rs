@@ -98,21 +98,24 @@ pub fn forward(pair: &PairedNetworks, region: &Region) -> Result<PairBounds, Bou
             return Err(BoundsError::TooLarge { layer, kind, entries, limit });
         }
         let all: Vec<usize> = (0..rows).collect();
-        let written_out =
-            |seed: DMatrix<f64>| -> DMatrix<f64> { seed.columns(0, rows).transpose() };
+        let written_out = |seed: &dyn Fn(&mut [f64])| -> DMatrix<f64> {
+            let mut coefficients = DMatrix::zeros(live.len(), 2 * rows);
+            seed(coefficients.as_mut_slice());
+            coefficients.columns(0, rows).transpose()
+        };
         // Four products for each of the two or three matrices.
         let matrices = if delta.is_some() { 3 } else { 2 };
         products += (4 * matrices * rows * live.len() * columns) as u64;
         let mut next = Forms::zeros(rows, columns);
         if let Some(difference) = difference {
-            next.add_layer(&written_out(difference.seed(&all, &live, live.len())), &x);
+            next.add_layer(&written_out(&|out| difference.seed(&all, &live, out)), &x);
         }
         if let Some(delta) = &delta {
-            next.add_layer(&written_out(copy.seed(&all, &live, live.len())), delta);
+            next.add_layer(&written_out(&|out| copy.seed(&all, &live, out)), delta);
         }
         next.finish(&change.bias, &input, live.len(), unit);
         let mut next_x = Forms::zeros(rows, columns);
-        next_x.add_layer(&written_out(term.seed(&all, &live, live.len())), &x);
+        next_x.add_layer(&written_out(&|out| term.seed(&all, &live, out)), &x);
         next_x.finish(&f.bias, &input, live.len(), unit);
         let x_bounds = next_x.concretise(&input, layer)?;
         let delta_bounds = next.concretise(&input, layer)?;

@@ -24,6 +24,7 @@ use crate::intervals::Intervals;
 use crate::kernel::Sums;
 use crate::linear::{Compact, Linear, Sparse, linear_of_layer};
 use crate::rounding::gamma;
+use crate::scratch::Scratch;
 
 /// The most coefficients that the affine forms of all outputs may have.
 const MAX_FORMS: usize = 1 << 27;
@@ -229,24 +230,25 @@ impl Term<'_> {
         add_image(self.map.as_ref(), live, input, sums, outward);
     }
 
-    /// The coefficients of rows that start at this term, and of their negations.
-    pub(crate) fn seed(
-        &self,
-        neurons: &[usize],
-        live: &[usize],
-        width: usize,
-    ) -> nalgebra::DMatrix<f64> {
+    /// Sets the coefficients of rows that start at this term, and of their negations.
+    pub(crate) fn seed(&self, neurons: &[usize], live: &[usize], out: &mut [f64]) {
         match &self.map {
-            Some(map) => map.seed(neurons, live, width),
-            None => identity(neurons, live).seed(neurons, live, width),
+            Some(map) => map.seed(neurons, live, out),
+            None => identity(neurons, live).seed(neurons, live, out),
         }
     }
 
     /// The term between live neurons.
-    pub(crate) fn compact(&self, outputs: &[usize], inputs: &[usize], width: usize) -> Compact {
+    pub(crate) fn compact(
+        &self,
+        outputs: &[usize],
+        inputs: &[usize],
+        width: usize,
+        scratch: &mut Scratch,
+    ) -> Compact {
         match &self.map {
-            Some(map) => map.compact(outputs, inputs, width),
-            None => identity(outputs, inputs).compact(outputs, inputs, width),
+            Some(map) => map.compact(outputs, inputs, width, scratch),
+            None => identity(outputs, inputs).compact(outputs, inputs, width, scratch),
         }
     }
 }

@@ -98,7 +98,7 @@ impl<'a> Joint<'a> {
             if let Gate::Activation(activation) = gate {
                 self.refine(&mut layer, activation, scratch);
             }
-            self.pass(&layer, gate, relaxations);
+            self.pass(&layer, gate, relaxations, scratch);
         }
     }
 
@@ -312,11 +312,22 @@ impl<'a> Joint<'a> {
         for rows in [f, g, joint, apart] {
             scratch.give(rows.coefficients);
         }
+        self.original.recycle(scratch);
+        self.compressed.recycle(scratch);
+        for step in self.steps.drain(..) {
+            step.differences.into_iter().flatten().for_each(|map| map.recycle(scratch));
+        }
         results
     }
 
     /// Moves past the gates of the pending stage.
-    fn pass(&mut self, layer: &JointPending, gate: Gate, relaxations: &Relaxations) {
+    fn pass(
+        &mut self,
+        layer: &JointPending,
+        gate: Gate,
+        relaxations: &Relaxations,
+        scratch: &mut Scratch,
+    ) {
         let (stage, _, difference) = self.stage();
         let live = self.alive(layer, stage);
         let (mut faces, mut bounds, mut freedom) = (Vec::new(), Vec::new(), Vec::new());
@@ -348,15 +359,15 @@ impl<'a> Joint<'a> {
         }
         let differences = stage.terms.iter().zip(&difference.maps).map(|(term, map)| {
             let value = &self.original.values[term.value];
-            map.as_ref().map(|map| map.compact(&live, &value.live, value.width))
+            map.as_ref().map(|map| map.compact(&live, &value.live, value.width, scratch))
         });
         let differences = differences.collect();
         let toll = |image: &Image| Toll { unit: image.unit, underflow: image.underflow };
         let tolls = layer.difference.iter().map(toll).collect();
         self.steps.push(JointStep { differences, faces, tolls, freedom });
         self.differences.push(bounds);
-        self.original.pass(&layer.original, relaxations, live.clone());
-        self.compressed.pass(&layer.compressed, relaxations, live);
+        self.original.pass(&layer.original, relaxations, live.clone(), scratch);
+        self.compressed.pass(&layer.compressed, relaxations, live, scratch);
     }
 
     /// The neurons that are kept: those that are not dead in both networks on every box.

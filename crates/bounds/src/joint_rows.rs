@@ -2,7 +2,7 @@
 
 use nalgebra::DMatrix;
 
-use crate::chain::{Frontier, beside, charge, seed_constants};
+use crate::chain::{Frontier, add_seed, charge, seed_constants};
 use crate::graph::Stage;
 use crate::intervals::Intervals;
 use crate::joint::{Joint, JointPending};
@@ -78,14 +78,12 @@ impl Joint<'_> {
             let value = &self.original.values[term.value];
             let (live, width) = (&value.live, value.width);
             if let Some(map) = map {
-                let seeds = neurons.iter().map(|neurons| map.seed(neurons, live, width));
-                let seed = beside(seeds.collect(), width);
-                self.original.add_seed(&mut on_x, term.value, seed);
+                let seed = |neurons: &[usize], out: &mut [f64]| map.seed(neurons, live, out);
+                add_seed(&mut on_x[term.value], width, neurons, &spans, scratch, seed);
             }
             if term.value > 0 {
-                let seeds = neurons.iter().map(|neurons| copy.seed(neurons, live, width));
-                let seed = beside(seeds.collect(), width);
-                self.original.add_seed(&mut on_delta, term.value, seed);
+                let seed = |neurons: &[usize], out: &mut [f64]| copy.seed(neurons, live, out);
+                add_seed(&mut on_delta[term.value], width, neurons, &spans, scratch, seed);
             }
         }
         let mut constants = seed_constants(&difference.bias.value, &layer.difference, neurons);
@@ -168,7 +166,7 @@ impl Joint<'_> {
                        (maps, bounds): (&[(&Compact, &DMatrix<f64>)], &[Intervals]),
                        width: usize| {
             let known = slot.is_some();
-            let mut sum = slot.take().unwrap_or_else(|| scratch.take(width, columns));
+            let mut sum = slot.take().unwrap_or_else(|| scratch.zeros(width, columns));
             if known && outward {
                 charge(constants, &sum, bounds, f.unit, spans);
             }

@@ -40,25 +40,25 @@ pub struct Scratch {
 const KEPT: usize = 64;
 
 impl Scratch {
-    /// A matrix of any contents.
-    pub(crate) fn take(&mut self, rows: usize, columns: usize) -> DMatrix<f64> {
+    /// An empty vector with room for so many numbers.
+    pub(crate) fn buffer(&mut self, needed: usize) -> Vec<f64> {
         // The smallest that is large enough, or the largest.
-        let needed = rows * columns;
         let fits = |values: &Vec<f64>| (values.capacity() < needed, values.capacity());
         let best = (0..self.free.len()).min_by_key(|&at| {
             let (small, capacity) = fits(&self.free[at]);
             (small, if small { usize::MAX - capacity } else { capacity })
         });
         let mut values = best.map_or_else(Vec::new, |at| self.free.swap_remove(at));
-        values.resize(needed, 0.0);
-        DMatrix::from_vec(rows, columns, values)
+        values.clear();
+        values.reserve(needed);
+        values
     }
 
     /// A matrix of zeros.
     pub(crate) fn zeros(&mut self, rows: usize, columns: usize) -> DMatrix<f64> {
-        let mut matrix = self.take(rows, columns);
-        matrix.fill(0.0);
-        matrix
+        let mut values = self.buffer(rows * columns);
+        values.resize(rows * columns, 0.0);
+        DMatrix::from_vec(rows, columns, values)
     }
 
     /// Takes a matrix back.

@@ -311,6 +311,7 @@ struct Line {
 mod tests {
     use super::*;
     use crate::linear::{Compact, Linear, linear_of_layer};
+    use crate::scratch::Scratch;
     use nalgebra::DVector;
     use nncert_core::{Affine, Interval, Layer};
     use proptest::prelude::*;
@@ -359,7 +360,8 @@ mod tests {
             let rows = DMatrix::from_fn(m, 5, |i, j| if i % keep == j % keep { at(i * 5 + j) } else { 0.0 });
             let values = DMatrix::from_fn(n, 3, |i, j| at(i * 3 + j));
             let all = |count: usize| (0..count).collect::<Vec<_>>();
-            let compact = map.compact(&all(m), &all(n), n);
+            let mut scratch = Scratch::default();
+            let compact = map.compact(&all(m), &all(n), n, &mut scratch);
             let mut room = Room::default();
             let mut back = DMatrix::from_element(n, 5, 1.0);
             compact.pull(&rows, &mut back, true, &mut room);
@@ -373,7 +375,7 @@ mod tests {
             // As a sparse map of some of the inputs.
             let some: Vec<usize> = (0..n).filter(|i| i % 2 == 0).collect();
             let sparse = Linear::Sparse(map.to_sparse(&some).unwrap());
-            let Compact::Sparse(between) = sparse.compact(&all(m), &some, some.len()) else {
+            let Compact::Sparse(between) = sparse.compact(&all(m), &some, some.len(), &mut scratch) else {
                 panic!("a sparse map stays sparse");
             };
             let mut back = DMatrix::zeros(some.len(), 5);
@@ -391,8 +393,11 @@ mod tests {
             prop_assert_eq!(&sums.middle, &expected.middle);
             prop_assert_eq!(&sums.reach, &expected.reach);
             let neurons: Vec<usize> = (0..m).filter(|i| i % 3 == 0).collect();
-            let seed = map.seed(&neurons, &some, some.len() + 1);
-            prop_assert_eq!(seed, dense.seed(&neurons, &some, some.len() + 1));
+            let zeros = vec![0.0; 2 * neurons.len() * (some.len() + 1)];
+            let (mut seed, mut expected) = (zeros.clone(), zeros);
+            map.seed(&neurons, &some, &mut seed);
+            dense.seed(&neurons, &some, &mut expected);
+            prop_assert_eq!(seed, expected);
         }
     }
 }

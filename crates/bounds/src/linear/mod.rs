@@ -23,6 +23,7 @@ use self::sparse::SparseBetween;
 use crate::dense::Weights;
 use crate::intervals::Intervals;
 use crate::kernel::Sums;
+use crate::scratch::Scratch;
 
 /// A linear map without its bias, between values of whole layers.
 #[derive(Clone, Debug)]
@@ -131,26 +132,34 @@ impl<'a> Linear<'a> {
         }
     }
 
-    /// The coefficients of rows that start at this map, and of their negations, one a
-    /// column, over the inputs `live`, in `width` numbers.
-    pub(crate) fn seed(&self, neurons: &[usize], live: &[usize], width: usize) -> DMatrix<f64> {
+    /// Sets the coefficients of rows that start at this map, and of their negations, one
+    /// after the other, over the inputs `live`. `out` is zero.
+    pub(crate) fn seed(&self, neurons: &[usize], live: &[usize], out: &mut [f64]) {
         match self {
-            Self::Dense(weights) => weights.seed(neurons, live, width),
+            Self::Dense(weights) => weights.seed(neurons, live, out),
             Self::Convolution(map) => {
-                sparse::seed(map.inputs(), neurons, live, width, |neuron, add| {
+                sparse::seed(map.inputs(), neurons, live, out, |neuron, add| {
                     map.for_each_weight(neuron, add);
                 })
             }
-            Self::Sparse(map) => sparse::seed(map.inputs(), neurons, live, width, |neuron, add| {
+            Self::Sparse(map) => sparse::seed(map.inputs(), neurons, live, out, |neuron, add| {
                 map.for_each_weight(neuron, add);
             }),
         }
     }
 
     /// The map between some of its neurons; of a convolution these must be all.
-    pub(crate) fn compact(&self, outputs: &[usize], inputs: &[usize], width: usize) -> Compact {
+    pub(crate) fn compact(
+        &self,
+        outputs: &[usize],
+        inputs: &[usize],
+        width: usize,
+        scratch: &mut Scratch,
+    ) -> Compact {
         match self {
-            Self::Dense(weights) => Compact::Dense(weights.compact(outputs, inputs, width)),
+            Self::Dense(weights) => {
+                Compact::Dense(weights.compact(outputs, inputs, width, scratch))
+            }
             Self::Convolution(map) => Compact::Convolution(map.clone()),
             Self::Sparse(map) => Compact::Sparse(map.between(outputs, inputs, width)),
         }
@@ -166,6 +175,13 @@ impl<'a> Linear<'a> {
 }
 
 impl Compact {
+    /// Gives back what it takes.
+    pub(crate) fn recycle(self, scratch: &mut Scratch) {
+        if let Self::Dense(weight) = self {
+            scratch.give(weight);
+        }
+    }
+
     /// Backward: `out = Mᵀ rows`, or `out += Mᵀ rows`.
     ///
     /// Shapes: one row a column; `rows` on the padded outputs, `out` on the padded inputs.

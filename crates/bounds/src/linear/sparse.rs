@@ -191,24 +191,23 @@ pub(super) fn places(count: usize, live: &[usize]) -> Vec<Option<usize>> {
     places
 }
 
-/// The coefficients of rows over live inputs, and of their negations: `weights` calls with
-/// the inputs and weights of a neuron.
+/// Sets the coefficients of rows over live inputs, and of their negations: `weights` calls
+/// with the inputs and weights of a neuron.
 pub(super) fn seed(
     inputs: usize,
     neurons: &[usize],
     live: &[usize],
-    width: usize,
+    out: &mut [f64],
     weights: impl Fn(usize, &mut dyn FnMut(usize, f64)),
-) -> DMatrix<f64> {
+) {
     let (place, m) = (places(inputs, live), neurons.len());
-    let mut coefficients = DMatrix::zeros(width, 2 * m);
+    let width = out.len() / (2 * m).max(1);
     for (row, &neuron) in neurons.iter().enumerate() {
         weights(neuron, &mut |input, weight| {
             if let Some(at) = place[input] {
-                coefficients[(at, row)] += weight;
-                coefficients[(at, m + row)] -= weight;
+                out[row * width + at] += weight;
+                out[(m + row) * width + at] -= weight;
             }
         });
     }
-    coefficients
 }
