@@ -10,7 +10,10 @@ use std::time::Duration;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use nalgebra::{DMatrix, DVector};
 use nncert_core::product::multiply;
-use nncert_core::{Affine, Evaluator, Network, Real};
+use nncert_core::{
+    Activation, Affine, Convolution, Evaluator, Layer, Network, Pool, Real, Residual, Select,
+    Shape, Window,
+};
 
 /// Inputs in a batch.
 const BATCH: usize = 256;
@@ -28,6 +31,43 @@ fn network(widths: &[usize]) -> Network {
         Affine::new(weight, DVector::from_fn(shape[1], |i, _| 0.1 * entry(i, 0)))
     });
     Network::relu_mlp(layers.collect()).expect("the widths fit")
+}
+
+/// Two residual blocks on images of 32 by 32, the second at half the size, and the number
+/// of products in it.
+fn residual_network() -> (Network, usize) {
+    let mut products = 0;
+    let mut convolution = |outputs: usize, inputs: usize, stride: usize, size: usize| {
+        products += 9 * outputs * inputs * size * size;
+        let scale = (2.0 / (9 * inputs) as f64).sqrt();
+        let weight = DMatrix::from_fn(outputs, 9 * inputs, |i, j| scale * entry(i, j));
+        let window = Window { stride: [stride, stride], ..Window::new([3, 3]) }.padded(1);
+        Layer::from(Convolution::new(Affine::new(weight, DVector::zeros(outputs)), window))
+    };
+    let relu = || Layer::from(Activation::Relu);
+    let shortcut = Select::shortcut(&Shape::new([16, 32, 32]), 2, [8, 8]).expect("it fits");
+    let pool = Pool::Average { window: Window::new([16, 16]), count_include_pad: false };
+    let layers = vec![
+        convolution(16, 3, 1, 32),
+        relu(),
+        Residual {
+            body: vec![convolution(16, 16, 1, 32), relu(), convolution(16, 16, 1, 32)],
+            shortcut: vec![],
+        }
+        .into(),
+        relu(),
+        Residual {
+            body: vec![convolution(32, 16, 2, 16), relu(), convolution(32, 32, 1, 16)],
+            shortcut: vec![shortcut.into()],
+        }
+        .into(),
+        relu(),
+        pool.into(),
+        Layer::Flatten,
+        Affine::new(DMatrix::from_fn(10, 32, entry), DVector::zeros(10)).into(),
+    ];
+    products += 10 * 32;
+    (Network::new(Shape::new([3, 32, 32]), layers).expect("the shapes fit"), products)
 }
 
 fn matrix<T: Real>(rows: usize, columns: usize) -> DMatrix<T> {
@@ -64,6 +104,13 @@ fn both<T: Real>(criterion: &mut Criterion, element: &str) {
             });
         });
     }
+    let (network, products) = residual_network();
+    group.throughput(Throughput::Elements((products * BATCH) as u64));
+    let mut evaluator = Evaluator::<T>::new(&network).expect("ordinary weights");
+    let inputs = matrix::<T>(network.inputs(), BATCH);
+    group.bench_function(BenchmarkId::new(element, "residual"), |b| {
+        b.iter(|| evaluator.evaluate(black_box(&inputs)).map(DMatrix::len));
+    });
     group.finish();
 }
 

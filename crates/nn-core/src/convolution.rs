@@ -2,8 +2,7 @@
 
 use nalgebra::{DMatrix, DVector};
 
-use crate::product::{multiply, reshape};
-use crate::{Affine, LayerError, Real, Shape, Window};
+use crate::{Affine, LayerError, Shape, Window};
 
 /// A two-dimensional convolution (cross-correlation, as in every framework).
 ///
@@ -19,8 +18,7 @@ use crate::{Affine, LayerError, Real, Shape, Window};
 /// to the rows of a dense layer (rounding with a scale for each row, pruning)
 /// is done to output channels in the same way.
 ///
-/// Evaluation copies windows into a matrix, some thousand at a time from the whole
-/// batch, and takes one product for each.
+/// Evaluation sums in the order of the columns of a filter, beginning with the bias.
 ///
 /// # Examples
 ///
@@ -121,181 +119,5 @@ impl Convolution {
             }
         }
         Ok(Affine::new(weight, bias))
-    }
-}
-
-/// How many numbers the matrix of windows holds at most, unless one window has more.
-const PATCH_ENTRIES: usize = 1 << 17;
-
-/// A convolution ready to evaluate batches in `T`.
-#[derive(Clone, Debug)]
-pub(crate) struct Convolver<T> {
-    geometry: Geometry,
-    /// For each group: one column an output channel.
-    filters: Vec<DMatrix<T>>,
-    bias: Vec<T>,
-}
-
-/// What a convolver needs besides its weights; reused.
-#[derive(Clone, Debug)]
-pub(crate) struct Patches<T> {
-    runs: Vec<Run>,
-    windows: DMatrix<T>,
-    products: DMatrix<T>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Geometry {
-    window: Window,
-    groups: usize,
-    input: [usize; 3],
-    output: [usize; 3],
-}
-
-impl<T: Real> Patches<T> {
-    pub(crate) fn new() -> Self {
-        let empty = || DMatrix::from_element(0, 0, T::nearest(0.0));
-        Self { runs: Vec::new(), windows: empty(), products: empty() }
-    }
-}
-
-impl<T: Real> Convolver<T> {
-    /// Fails with a number that `T` cannot hold.
-    ///
-    /// `input` is a shape that the layer was checked with.
-    pub(crate) fn new(convolution: &Convolution, input: &Shape) -> Result<Self, f64> {
-        let Convolution { filters, window, groups } = convolution;
-        let output = convolution.output_shape(input).and_then(|shape| shape.image());
-        let (Ok(input), Ok(output)) = (input.image(), output) else { return Err(f64::NAN) };
-        let per_group = filters.outputs() / groups;
-        let narrow = |value: f64| T::narrow(value);
-        let rows = |group: usize| filters.weight.rows(group * per_group, per_group).transpose();
-        let group = |group: usize| {
-            let numbers: Result<Vec<T>, f64> = rows(group).iter().copied().map(narrow).collect();
-            Ok(DMatrix::from_vec(filters.inputs(), per_group, numbers?))
-        };
-        Ok(Self {
-            geometry: Geometry { window: *window, groups: *groups, input, output },
-            filters: (0..*groups).map(group).collect::<Result<_, f64>>()?,
-            bias: filters.bias.iter().copied().map(narrow).collect::<Result<_, f64>>()?,
-        })
-    }
-
-    /// `output` has one column for each column of `input`, and is overwritten.
-    pub(crate) fn run(
-        &self,
-        input: &DMatrix<T>,
-        output: &mut DMatrix<T>,
-        patches: &mut Patches<T>,
-    ) {
-        let [outputs, rows, columns] = self.geometry.output;
-        let positions = rows * columns;
-        reshape(output, outputs * positions, input.ncols());
-        let per_group = outputs / self.geometry.groups;
-        for (group, filters) in self.filters.iter().enumerate() {
-            let step = (PATCH_ENTRIES / filters.nrows()).max(1);
-            let mut first = 0;
-            while first < positions * input.ncols() {
-                let count = step.min(positions * input.ncols() - first);
-                reshape(&mut patches.windows, count, filters.nrows());
-                self.geometry.runs(first, count, &mut patches.runs);
-                self.geometry.gather(input.as_slice(), group, &patches.runs, &mut patches.windows);
-                reshape(&mut patches.products, count, per_group);
-                multiply(&mut patches.products, false, &patches.windows, filters);
-                self.scatter(group, first, &patches.products, output);
-                first += count;
-            }
-        }
-    }
-
-    /// Adds the biases and puts the products where they belong: each image whole,
-    /// channel by channel.
-    fn scatter(&self, group: usize, first: usize, products: &DMatrix<T>, output: &mut DMatrix<T>) {
-        let [outputs, rows, columns] = self.geometry.output;
-        let positions = rows * columns;
-        for (channel, values) in products.as_slice().chunks_exact(products.nrows()).enumerate() {
-            let channel = group * products.ncols() + channel;
-            let (mut position, mut rest) = (first, values);
-            while !rest.is_empty() {
-                let (image, at) = (position / positions, position % positions);
-                let (now, later) = rest.split_at(rest.len().min(positions - at));
-                let place = (image * outputs + channel) * positions + at;
-                let target = &mut output.as_mut_slice()[place..][..now.len()];
-                for (target, value) in target.iter_mut().zip(now) {
-                    *target = *value + self.bias[channel];
-                }
-                position += now.len();
-                rest = later;
-            }
-        }
-    }
-}
-
-/// Some windows of one row of outputs.
-#[derive(Clone, Copy, Debug)]
-struct Run {
-    image: usize,
-    row: usize,
-    column: usize,
-    len: usize,
-}
-
-impl Geometry {
-    /// The windows of a row of outputs or part of it, for `count` positions from `first`.
-    fn runs(&self, first: usize, count: usize, runs: &mut Vec<Run>) {
-        let [_, rows, columns] = self.output;
-        runs.clear();
-        let (mut position, end) = (first, first + count);
-        while position < end {
-            let (row, column) = (position / columns, position % columns);
-            let len = (columns - column).min(end - position);
-            runs.push(Run { image: row / rows, row: row % rows, column, len });
-            position += len;
-        }
-    }
-
-    /// Fills one row of `windows` for each position: the values that the window
-    /// there looks at, zero in the padding.
-    fn gather<T: Real>(&self, input: &[T], group: usize, runs: &[Run], windows: &mut DMatrix<T>) {
-        let [channels, height, width] = self.input;
-        let [kernel_rows, kernel_columns] = self.window.kernel;
-        let [vertical, horizontal] = self.window.stride;
-        let [[above, _], [left, _]] = self.window.padding;
-        let group_channels = channels / self.groups;
-        let count = windows.nrows();
-        for (tap, target) in windows.as_mut_slice().chunks_exact_mut(count).enumerate() {
-            let (p, q) = (tap / kernel_columns % kernel_rows, tap % kernel_columns);
-            let channel = group * group_channels + tap / (kernel_columns * kernel_rows);
-            let (down, right) = (p * self.window.dilation[0], q * self.window.dilation[1]);
-            // The output columns whose tap is inside the image.
-            let inside = left.saturating_sub(right).div_ceil(horizontal)
-                ..(width + left).saturating_sub(right).div_ceil(horizontal);
-            let mut rest = target;
-            for run in runs {
-                let (part, later) = rest.split_at_mut(run.len);
-                rest = later;
-                let row =
-                    (run.row * vertical + down).checked_sub(above).filter(|row| *row < height);
-                let from = inside.start.clamp(run.column, run.column + run.len);
-                let to = inside.end.clamp(from, run.column + run.len);
-                let (Some(row), true) = (row, from < to) else {
-                    part.fill(T::nearest(0.0));
-                    continue;
-                };
-                let line = ((run.image * channels + channel) * height + row) * width;
-                let source = &input[line..][..width][from * horizontal + right - left..];
-                let (before, part) = part.split_at_mut(from - run.column);
-                let (part, after) = part.split_at_mut(to - from);
-                before.fill(T::nearest(0.0));
-                after.fill(T::nearest(0.0));
-                if horizontal == 1 {
-                    part.copy_from_slice(&source[..part.len()]);
-                } else {
-                    for (target, value) in part.iter_mut().zip(source.iter().step_by(horizontal)) {
-                        *target = *value;
-                    }
-                }
-            }
-        }
     }
 }

@@ -2,15 +2,15 @@
 
 use nalgebra::{DMatrix, DVector};
 
-use crate::convolution::{Convolver, Patches};
+use crate::convolver::Convolver;
 use crate::product::{multiply, reshape};
 use crate::{Activation, InputError, Layer, Network, Pool, Real, Residual, Shape, pool, scale};
 
 /// A network made ready to evaluate batches in `T`.
 ///
 /// Holds the weights rounded to `T` and its buffers, so that repeated batches
-/// of one size allocate nothing. Convolutions are matrix products too, of the
-/// windows of some thousand positions at a time.
+/// of one size allocate nothing. Before the first dense layer it takes a few inputs
+/// at a time, whose values stay in the cache.
 ///
 /// # Examples
 ///
@@ -27,9 +27,19 @@ use crate::{Activation, InputError, Layer, Network, Pool, Real, Residual, Shape,
 #[derive(Clone, Debug)]
 pub struct Evaluator<T: Real> {
     inputs: usize,
+    /// The stages before the first dense layer, what comes out of them, and how many
+    /// inputs they take at a time.
+    front: Vec<Stage<T>>,
+    features: usize,
+    step: usize,
+    /// From the first dense layer on: one product for the whole batch.
     stages: Vec<Stage<T>>,
     buffers: Buffers<T>,
 }
+
+/// How many values the inputs taken at a time have at most before the first dense layer,
+/// unless one has more.
+const CACHED: usize = 1 << 16;
 
 /// A layer with its numbers in `T`.
 #[derive(Clone, Debug)]
@@ -40,7 +50,7 @@ enum Stage<T> {
     Scale { factor: Vec<T>, offset: Vec<T> },
     Select(Vec<Option<usize>>),
     Flatten,
-    Residual { body: Vec<Stage<T>>, shortcut: Vec<Stage<T>>, saved: DMatrix<T> },
+    Residual { body: Vec<Stage<T>>, shortcut: Vec<Stage<T>>, saved: DMatrix<T>, rectified: bool },
     Activation(Activation),
 }
 
@@ -49,12 +59,13 @@ enum Stage<T> {
 struct Buffers<T> {
     current: DMatrix<T>,
     next: DMatrix<T>,
-    patches: Patches<T>,
+    joined: DMatrix<T>,
+    copies: Vec<T>,
 }
 
 impl<T: Real> Buffers<T> {
     fn new() -> Self {
-        Self { current: empty(), next: empty(), patches: Patches::new() }
+        Self { current: empty(), next: empty(), joined: empty(), copies: Vec::new() }
     }
 }
 
@@ -73,8 +84,19 @@ impl<T: Real> Evaluator<T> {
         let stage = |(layer, (kind, input)): (usize, (&Layer, &Shape))| {
             Stage::new(kind, input).map_err(|value| EvaluatorError { layer, value })
         };
-        let stages = layers.map(stage).collect::<Result<_, _>>()?;
-        Ok(Self { inputs: network.inputs(), stages, buffers: Buffers::new() })
+        let mut front: Vec<_> = layers.map(stage).collect::<Result<_, _>>()?;
+        let dense = front.iter().position(Stage::is_dense).unwrap_or(front.len());
+        let stages = fuse(front.split_off(dense));
+        let shapes = &network.shapes()[..=dense];
+        let widest = shapes.iter().map(Shape::len).max().unwrap_or(0);
+        Ok(Self {
+            inputs: network.inputs(),
+            front: fuse(front),
+            features: shapes.last().map_or(0, Shape::len),
+            step: (CACHED / widest.max(1)).max(1),
+            stages,
+            buffers: Buffers::new(),
+        })
     }
 
     /// The outputs for a batch: one column for each column of `inputs`.
@@ -87,9 +109,22 @@ impl<T: Real> Evaluator<T> {
     /// [`InputError`] when the columns have the wrong length.
     pub fn evaluate(&mut self, inputs: &DMatrix<T>) -> Result<&DMatrix<T>, InputError> {
         InputError::check(self.inputs, inputs.nrows())?;
-        let current = &mut self.buffers.current;
-        reshape(current, inputs.nrows(), inputs.ncols());
-        current.copy_from(inputs);
+        let Self { front, features, step, buffers, .. } = self;
+        if front.is_empty() {
+            reshape(&mut buffers.current, inputs.nrows(), inputs.ncols());
+            buffers.current.copy_from(inputs);
+        } else {
+            let mut joined = core::mem::replace(&mut buffers.joined, empty());
+            reshape(&mut joined, *features, inputs.ncols());
+            for first in (0..inputs.ncols()).step_by(*step) {
+                let count = (*step).min(inputs.ncols() - first);
+                reshape(&mut buffers.current, inputs.nrows(), count);
+                buffers.current.copy_from(&inputs.columns(first, count));
+                front.iter_mut().for_each(|stage| stage.run(buffers));
+                joined.columns_mut(first, count).copy_from(&buffers.current);
+            }
+            buffers.joined = core::mem::replace(&mut buffers.current, joined);
+        }
         for stage in &mut self.stages {
             stage.run(&mut self.buffers);
         }
@@ -122,6 +157,7 @@ impl<T: Real> Stage<T> {
                 body: Self::branch(body, input)?,
                 shortcut: Self::branch(shortcut, input)?,
                 saved: empty(),
+                rectified: false,
             },
             Layer::Activation(activation) => Self::Activation(*activation),
         })
@@ -134,11 +170,22 @@ impl<T: Real> Stage<T> {
             shape = layer.output_shape(&shape).unwrap_or_else(|_| shape.clone());
             Ok(stage)
         };
-        layers.iter().map(stage).collect()
+        layers.iter().map(stage).collect::<Result<_, _>>().map(fuse)
+    }
+
+    /// Whether there is a product in it that is faster for many inputs.
+    fn is_dense(&self) -> bool {
+        match self {
+            Self::Affine { .. } => true,
+            Self::Residual { body, shortcut, .. } => {
+                body.iter().chain(shortcut).any(Self::is_dense)
+            }
+            _ => false,
+        }
     }
 
     fn run(&mut self, buffers: &mut Buffers<T>) {
-        let Buffers { current, next, patches } = buffers;
+        let Buffers { current, next, copies, .. } = buffers;
         let batch = current.ncols();
         match self {
             Self::Affine { weight, bias } => {
@@ -148,7 +195,7 @@ impl<T: Real> Stage<T> {
                 }
                 multiply(next, true, weight, current);
             }
-            Self::Convolution(convolver) => convolver.run(current, next, patches),
+            Self::Convolution(convolver) => convolver.run(current, next, copies),
             Self::Pool { pool, image, outputs } => {
                 reshape(next, *outputs, batch);
                 for (x, mut y) in current.column_iter().zip(next.column_iter_mut()) {
@@ -176,18 +223,39 @@ impl<T: Real> Stage<T> {
                 }
                 return;
             }
-            Self::Residual { body, shortcut, saved } => {
+            Self::Residual { body, shortcut, saved, rectified } => {
                 reshape(saved, current.nrows(), batch);
                 saved.copy_from(current);
                 body.iter_mut().for_each(|stage| stage.run(buffers));
                 core::mem::swap(&mut buffers.current, saved);
                 shortcut.iter_mut().for_each(|stage| stage.run(buffers));
-                buffers.current += &*saved;
+                for (sum, value) in buffers.current.as_mut_slice().iter_mut().zip(saved.as_slice())
+                {
+                    let value = *sum + *value;
+                    *sum = if *rectified { Activation::Relu.apply(value) } else { value };
+                }
                 return;
             }
         }
         core::mem::swap(current, next);
     }
+}
+
+/// Lets convolutions and sums apply the ReLU that follows them.
+fn fuse<T: Real>(stages: Vec<Stage<T>>) -> Vec<Stage<T>> {
+    let mut fused: Vec<Stage<T>> = Vec::with_capacity(stages.len());
+    for stage in stages {
+        match (fused.last_mut(), &stage) {
+            (Some(Stage::Convolution(convolver)), Stage::Activation(Activation::Relu)) => {
+                convolver.rectify();
+            }
+            (Some(Stage::Residual { rectified, .. }), Stage::Activation(Activation::Relu)) => {
+                *rectified = true;
+            }
+            _ => fused.push(stage),
+        }
+    }
+    fused
 }
 
 fn narrow<T: Real>(values: &[f64]) -> Result<Vec<T>, f64> {

@@ -2,18 +2,14 @@
 
 use core::fmt::Debug;
 
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for f32 {}
-    impl Sealed for f64 {}
-}
+use crate::lanes::Lanes;
 
 /// `f32` or `f64`: what a network is evaluated in.
 ///
 /// Bounds, probabilities and encodings are always `f64`; only evaluation for
 /// sampling is generic. The trait is sealed.
 pub trait Real:
-    sealed::Sealed + nalgebra::RealField + faer::traits::ComplexField + Copy + Debug + Send + Sync
+    Lanes + nalgebra::RealField + faer::traits::ComplexField + Copy + Debug + Send + Sync
 {
     /// The largest finite value of the type, as `f64`.
     const LARGEST: f64;

@@ -173,22 +173,56 @@ proptest! {
     }
 }
 
-/// More positions than fit the matrix of windows at once, across images.
+/// More rows than are copied at a time, and blocks of channels of every width.
 #[test]
-fn large_batches_are_cut_where_nothing_shows() {
-    let weight = DMatrix::from_vec(2, 27, filled(54, 3));
-    let filters = Affine::new(weight, dvector![1.0, -2.0]);
-    let convolution = Convolution::new(filters, Window::new([3, 3]).padded(1));
-    let input = Shape::new([3, 37, 41]);
-    let case = Case { convolution: convolution.clone(), input: input.clone() };
-    let network = Network::new(input, vec![convolution.into()]).unwrap();
-    let x = DMatrix::from_vec(network.inputs(), 5, filled(network.inputs() * 5, 4));
-    let mut evaluator = Evaluator::<f64>::new(&network).unwrap();
-    for columns in [5, 1, 3] {
-        let x = x.columns(0, columns).into_owned();
-        let y = evaluator.evaluate(&x).unwrap();
-        for (x, y) in x.column_iter().zip(y.column_iter()) {
+fn large_images_are_cut_where_nothing_shows() {
+    let window = Window::new([3, 3]).padded(1);
+    for (window, groups) in [(window, 2), (Window { stride: [2, 3], ..window }, 1)] {
+        let columns = 16 / groups * 9;
+        let weight = DMatrix::from_vec(30, columns, filled(30 * columns, 3));
+        let filters = Affine::new(weight, DVector::from_vec(filled(30, 5)));
+        let convolution = Convolution { filters, window, groups };
+        let input = Shape::new([16, 75, 43]);
+        let case = Case { convolution: convolution.clone(), input: input.clone() };
+        let network = Network::new(input, vec![convolution.into()]).unwrap();
+        let x = DMatrix::from_vec(network.inputs(), 2, filled(network.inputs() * 2, 4));
+        let double = Evaluator::<f64>::new(&network).unwrap().evaluate(&x).unwrap().clone();
+        let single = x.map(|value| value as f32);
+        let single = Evaluator::<f32>::new(&network).unwrap().evaluate(&single).unwrap().clone();
+        assert_eq!(single.map(f64::from), double);
+        for (x, y) in x.column_iter().zip(double.column_iter()) {
             assert_eq!(y.as_slice(), direct(&case, x.as_slice()));
+        }
+    }
+}
+
+/// The order of every sum is the same in a batch of any size.
+#[test]
+fn images_of_a_batch_have_the_bits_of_single_images() {
+    let convolution = |outputs: usize, inputs: usize, stride: usize| {
+        let weight = DMatrix::from_vec(outputs, 9 * inputs, filled(9 * outputs * inputs, 3)) / 7.0;
+        let filters = Affine::new(weight, DVector::from_vec(filled(outputs, 5)) / 3.0);
+        Layer::from(Convolution::new(
+            filters,
+            Window { stride: [stride, stride], ..Window::new([3, 3]) }.padded(1),
+        ))
+    };
+    let relu = || Layer::from(Activation::Relu);
+    let body = vec![convolution(9, 9, 1), relu(), convolution(9, 9, 1)];
+    let layers = vec![
+        convolution(9, 3, 1),
+        relu(),
+        Residual { body, shortcut: vec![] }.into(),
+        relu(),
+        convolution(20, 9, 2),
+    ];
+    let network = Network::new(Shape::new([3, 33, 31]), layers).unwrap();
+    let x = DMatrix::from_vec(network.inputs(), 17, filled(network.inputs() * 17, 4)) / 11.0;
+    let mut evaluator = Evaluator::<f64>::new(&network).unwrap();
+    for columns in [17, 1, 4] {
+        let y = evaluator.evaluate(&x.columns(0, columns).into_owned()).unwrap().clone();
+        for (x, y) in x.column_iter().zip(y.column_iter()) {
+            assert_eq!(network.evaluate(x.as_slice()).unwrap(), y);
         }
     }
 }

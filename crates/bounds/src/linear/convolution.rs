@@ -55,10 +55,17 @@ impl Correlation {
         Some((Self { filters: Arc::new(all), window: *window, input, output }, bias))
     }
 
-    /// The difference of two convolutions that differ in nothing but their filters.
-    pub(crate) fn minus(&self, other: &Self) -> Self {
+    /// `self - other`; `None` when they differ in more than the values of their filters.
+    pub(crate) fn minus(&self, other: &Self) -> Option<Self> {
+        let structure = |map: &Self| {
+            let shapes: Vec<_> = map.filters.iter().map(DMatrix::shape).collect();
+            (map.window, map.input, map.output, shapes)
+        };
+        if structure(self) != structure(other) {
+            return None;
+        }
         let filters = self.filters.iter().zip(other.filters.iter()).map(|(f, g)| f - g).collect();
-        Self { filters: Arc::new(filters), ..self.clone() }
+        Some(Self { filters: Arc::new(filters), ..self.clone() })
     }
 
     pub(crate) fn inputs(&self) -> usize {
@@ -372,6 +379,18 @@ mod tests {
             compact.push(&values, &mut ahead, false);
             prop_assert_eq!(&ahead, &(&affine.weight * &values));
 
+            // Padded values: what is beyond the map stays out of it.
+            let padded_rows = rows.clone().resize_vertically(m + 3, 0.0);
+            let mut back = DMatrix::from_element(n + 2, 5, 1.0);
+            compact.pull(&padded_rows, &mut back, false, &mut room);
+            let expected = affine.weight.transpose() * &rows;
+            prop_assert_eq!(&back, &expected.resize_vertically(n + 2, 0.0));
+            let padded_values = values.clone().resize_vertically(n + 2, 7.0);
+            let mut ahead = DMatrix::from_element(m + 3, 3, 1.0);
+            compact.push(&padded_values, &mut ahead, false);
+            let expected = &affine.weight * &values;
+            prop_assert_eq!(&ahead, &expected.resize_vertically(m + 3, 0.0));
+
             // As a sparse map of some of the inputs.
             let some: Vec<usize> = (0..n).filter(|i| i % 2 == 0).collect();
             let sparse = Linear::Sparse(map.to_sparse(&some).unwrap());
@@ -398,6 +417,32 @@ mod tests {
             map.seed(&neurons, &some, &mut seed);
             dense.seed(&neurons, &some, &mut expected);
             prop_assert_eq!(seed, expected);
+        }
+    }
+
+    #[test]
+    fn differences_want_the_same_structure() {
+        let map = |size: [usize; 3], window: Window, groups: usize, value: f64| {
+            let input = Shape::new(size);
+            let weight = DMatrix::from_element(2, size[0] / groups * window.len(), value);
+            let filters = Affine::new(weight, DVector::zeros(2));
+            let convolution = Convolution { filters, window, groups };
+            let output = convolution.output_shape(&input).unwrap();
+            Correlation::new(&convolution, &input, &output).unwrap().0
+        };
+        let window = Window::new([2, 2]);
+        let f = map([2, 5, 5], window, 1, 3.0);
+        let difference = f.minus(&map([2, 5, 5], window, 1, 1.0)).unwrap();
+        assert_eq!(*difference.filters, [DMatrix::from_element(2, 8, 2.0)]);
+        let others = [
+            map([2, 5, 6], window, 1, 1.0),
+            map([2, 5, 5], window, 2, 1.0),
+            map([2, 5, 5], Window { stride: [2, 1], ..window }, 1, 1.0),
+            map([2, 5, 5], window.padded(1), 1, 1.0),
+            map([2, 5, 5], Window::new([1, 4]), 1, 1.0),
+        ];
+        for other in others {
+            assert!(f.minus(&other).is_none(), "{other:?}");
         }
     }
 }

@@ -96,14 +96,16 @@ pub(crate) fn linear_of_layer<'a>(
 
 impl<'a> Linear<'a> {
     /// `f - g` for two maps of one kind and structure, entry by entry, rounded; `None` for
-    /// others, which no pair has.
+    /// others.
     pub(crate) fn difference(f: &Self, g: &Self) -> Option<Self> {
         Some(match (f, g) {
-            (Self::Dense(Weights::Plain(f)), Self::Dense(Weights::Plain(g))) => {
+            (Self::Dense(Weights::Plain(f)), Self::Dense(Weights::Plain(g)))
+                if f.shape() == g.shape() =>
+            {
                 Self::Dense(Weights::Difference(f, g))
             }
-            (Self::Convolution(f), Self::Convolution(g)) => Self::Convolution(f.minus(g)),
-            (Self::Sparse(f), Self::Sparse(g)) => Self::Sparse(f.minus(g)),
+            (Self::Convolution(f), Self::Convolution(g)) => Self::Convolution(f.minus(g)?),
+            (Self::Sparse(f), Self::Sparse(g)) => Self::Sparse(f.minus(g)?),
             _ => return None,
         })
     }

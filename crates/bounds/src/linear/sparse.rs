@@ -114,14 +114,17 @@ impl Sparse {
         self.rows.longest() + self.fan_out
     }
 
-    /// `self - other`, which has its weights at the same places.
-    pub(crate) fn minus(&self, other: &Self) -> Self {
+    /// `self - other`; `None` unless both have their weights at the same places.
+    pub(crate) fn minus(&self, other: &Self) -> Option<Self> {
         let (a, b) = (&self.rows, &other.rows);
-        debug_assert_eq!(a.starts, b.starts);
+        if self.inputs != other.inputs || a.starts != b.starts {
+            return None;
+        }
         let entries = a.entries.iter().zip(&b.entries);
-        let entries = entries.map(|((at, a), (_, b))| (*at, a - b)).collect();
-        let rows = Arc::new(Lists { starts: a.starts.clone(), entries });
-        Self { inputs: self.inputs, rows, fan_out: self.fan_out }
+        let entries = entries.map(|((at, a), (also, b))| (at == also).then_some((*at, a - b)));
+        let rows =
+            Arc::new(Lists { starts: a.starts.clone(), entries: entries.collect::<Option<_>>()? });
+        Some(Self { inputs: self.inputs, rows, fan_out: self.fan_out })
     }
 
     /// Calls `add` with the inputs and weights of a neuron.
@@ -209,5 +212,109 @@ pub(super) fn seed(
                 out[(m + row) * width + at] -= weight;
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::linear::{Compact, Linear, Room, linear_of_layer};
+    use nncert_core::{Layer, Scale, Select, Window};
+
+    /// Small integers, so that every sum is exact.
+    fn filled(rows: usize, columns: usize) -> DMatrix<f64> {
+        DMatrix::from_fn(rows, columns, |i, j| ((i * 31 + j * 17) % 9) as f64 - 4.0)
+    }
+
+    /// One column for each input: what the layer makes of a one there, less the bias.
+    fn matrix(layer: &Layer, input: &Shape) -> DMatrix<f64> {
+        let network = nncert_core::Network::new(input.clone(), vec![layer.clone()]).unwrap();
+        let bias = network.evaluate(&vec![0.0; input.len()]).unwrap();
+        let columns: Vec<_> = (0..input.len())
+            .map(|at| {
+                let mut unit = vec![0.0; input.len()];
+                unit[at] = 1.0;
+                network.evaluate(&unit).unwrap() - &bias
+            })
+            .collect();
+        DMatrix::from_columns(&columns)
+    }
+
+    fn sparse(layer: &Layer, input: &Shape) -> Sparse {
+        let output = layer.output_shape(input).unwrap();
+        match linear_of_layer(layer, input, &output) {
+            Some((Linear::Sparse(map), _)) => map,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Layers whose weights are few and powers of two or small integers.
+    fn layers() -> (Shape, Vec<Layer>) {
+        let image = Shape::new([2, 4, 6]);
+        let pool = |window: Window, count_include_pad| Pool::Average { window, count_include_pad };
+        let halves = Window { stride: [2, 2], ..Window::new([2, 2]) };
+        let layers = vec![
+            pool(halves, false).into(),
+            pool(halves.padded(1), true).into(),
+            pool(Window { stride: [1, 2], ..Window::new([1, 4]) }, false).into(),
+            Scale { factor: vec![2.0, -3.0], offset: vec![1.0, 5.0] }.into(),
+            Select::shortcut(&image, 2, [1, 1]).unwrap().into(),
+        ];
+        (image, layers)
+    }
+
+    #[test]
+    fn a_sparse_map_is_its_matrix() {
+        let (input, layers) = layers();
+        for layer in layers {
+            let (map, dense) = (sparse(&layer, &input), matrix(&layer, &input));
+            let some = |count: usize, step: usize| (0..count).step_by(step).collect::<Vec<_>>();
+            for (every, each) in [(1, 1), (2, 1), (1, 3), (3, 2)] {
+                let (outputs, inputs) = (some(dense.nrows(), every), some(dense.ncols(), each));
+                let kept = dense.select_rows(&outputs).select_columns(&inputs);
+                // Padded on both sides; rows beyond the map are zero.
+                let (width, height) = (padded(inputs.len()) + 8, padded(outputs.len()));
+                let compact = Linear::Sparse(map.clone()).compact(&outputs, &inputs, width);
+                assert!(matches!(compact, Compact::Sparse(_)));
+                let rows = filled(outputs.len(), 3).resize_vertically(height, 0.0);
+                let values = filled(inputs.len(), 3).resize_vertically(width, 0.0);
+                let padded = kept.resize(height, width, 0.0);
+                for start in [0.0, 1.0] {
+                    let mut back = DMatrix::from_element(width, 3, 1.0);
+                    compact.pull(&rows, &mut back, start != 0.0, &mut Room::default());
+                    assert_eq!(back, (padded.transpose() * &rows).add_scalar(start), "{layer:?}");
+                    let mut ahead = DMatrix::from_element(height, 3, 1.0);
+                    compact.push(&values, &mut ahead, start != 0.0);
+                    assert_eq!(ahead, (&padded * &values).add_scalar(start), "{layer:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn terms_are_the_longest_lists() {
+        let map = Sparse::new(2, 3, vec![(0, 0, 1.0), (0, 1, 1.0), (0, 2, 1.0), (1, 2, 1.0)]);
+        assert_eq!(map.terms(), 3 + 2);
+    }
+
+    #[test]
+    fn differences_want_the_same_places() {
+        let map = |inputs, entries: &[_]| Sparse::new(2, inputs, entries.to_vec());
+        let f = map(3, &[(0, 0, 5.0), (0, 2, 1.0), (1, 1, -2.0)]);
+        let g = map(3, &[(0, 0, 3.0), (0, 2, 1.0), (1, 1, 4.0)]);
+        let difference = f.minus(&g).unwrap();
+        let triples: Vec<_> = difference.rows.triples().collect();
+        assert_eq!(triples, [(0, 0, 2.0), (0, 2, 0.0), (1, 1, -6.0)]);
+        let others = [
+            map(4, &[(0, 0, 3.0), (0, 2, 1.0), (1, 1, 4.0)]),
+            map(3, &[(0, 0, 3.0), (0, 1, 1.0), (1, 1, 4.0)]),
+            map(3, &[(0, 0, 3.0), (1, 1, 4.0), (1, 2, 1.0)]),
+            map(3, &[(0, 0, 3.0), (0, 2, 1.0)]),
+        ];
+        for other in others {
+            assert!(f.minus(&other).is_none(), "{other:?}");
+            let (f, other) = (Linear::Sparse(f.clone()), Linear::Sparse(other));
+            assert!(Linear::difference(&f, &other).is_none());
+        }
     }
 }
