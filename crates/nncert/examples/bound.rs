@@ -34,6 +34,8 @@ usage: bound --network FILE --center FILE --epsilon E [options]
   --method METHOD     ibp, crown (default) or alpha-crown
   --iterations N      steps of alpha-crown for the outputs
   --intermediate N    steps of alpha-crown for the neurons between; 0 leaves them to crown
+  --rate R            the first step of alpha-crown, a share of the range of a slope
+  --decay D           what a step is multiplied by to give the next
   --threads N         how many threads (default 1); bounds do not depend on it
   --repeat R          how many times to run (default 1)
   --json              print one JSON object";
@@ -133,6 +135,8 @@ impl Arguments {
                 Long("intermediate") => {
                     alpha.intermediate = count(&mut parser, "--intermediate", 0)?;
                 }
+                Long("rate") => alpha.rate = share(&mut parser, "--rate")?,
+                Long("decay") => alpha.decay = share(&mut parser, "--decay")?,
                 Long("threads") => threads = count(&mut parser, "--threads", 1)?,
                 Long("repeat") => repeat = count(&mut parser, "--repeat", 1)?,
                 Long("json") => json = true,
@@ -145,6 +149,13 @@ impl Arguments {
         let epsilon = epsilon.ok_or(ArgumentError::Missing("--epsilon"))?;
         Ok(Self { network, center, epsilon, domain, pass, alpha, threads, repeat, json })
     }
+}
+
+/// A number in `[0, 1]`.
+fn share(parser: &mut Parser, option: &'static str) -> Result<f64, ArgumentError> {
+    let found = parser.value()?.string()?;
+    let number = found.parse().ok().filter(|x| (0.0..=1.0).contains(x));
+    number.ok_or(ArgumentError::Value { option, found, expected: "a number from 0 to 1" })
 }
 
 /// A whole number from `least` to 100,000.

@@ -1,6 +1,6 @@
 """auto_LiRPA on the arguments of the example `bound`, and both side by side.
 
-    pip install auto_LiRPA safetensors numpy
+    pip install auto_LiRPA safetensors numpy torch
     cargo build --release -p nncert --example bound
 
     # Networks with random weights (seed 0), and a centre for each.
@@ -141,7 +141,15 @@ def compare(options):
                 results = [[], []]
                 for _ in range(options.turns):
                     for command, found in zip((peer, ours), results):
-                        found.append(json.loads(subprocess.check_output(command)))
+                        done = subprocess.run(command, capture_output=True, text=True)
+                        if done.returncode == 0:
+                            found.append(json.loads(done.stdout))
+                        else:
+                            # The last line of a traceback names the error.
+                            error = done.stderr.strip().splitlines()[-1]
+                            print(f"{name} {method}: {command[0]} failed: {error}", flush=True)
+                if not all(results):
+                    continue
                 versions.add(results[0][0]["tool"])
                 best = [min(r["best_seconds"] for r in found) for found in results]
                 width = [found[0]["mean_width"] for found in results]
