@@ -38,9 +38,10 @@ pub struct AlphaOptions {
 }
 
 impl Default for AlphaOptions {
-    /// Twenty steps for the outputs, five for the neurons between.
+    /// Twenty steps for the outputs, five for the neurons between: more of either gains
+    /// little on wide networks.
     fn default() -> Self {
-        Self { iterations: 20, intermediate: 5, rate: 0.25, decay: 0.9 }
+        Self { iterations: 20, intermediate: 5, rate: 0.5, decay: 0.9 }
     }
 }
 
@@ -88,14 +89,14 @@ impl Chain<'_> {
     ) -> Best {
         let spans = Span::of(neurons);
         let columns: Vec<usize> = spans.iter().map(|span| span.columns().len()).collect();
-        let start = self.rows(pending, neurons, scratch);
-        let mut best = Best::new(start, self.input);
         let mut ascents: Vec<Option<Ascent>> =
             self.steps.iter().map(|step| step.ascent(&columns)).collect();
         if ascents.iter().all(Option::is_none) {
-            return best;
+            return Best::new(self.rows(pending, neurons, scratch), self.input);
         }
+        let mut best: Option<Best> = None;
         let (mut rate, outward) = (options.rate, self.outward);
+        // The first pass has the slopes of the gates.
         for iteration in 0..=iterations {
             let mut tape: Vec<Option<DMatrix<f64>>> = vec![None; self.steps.len()];
             let rows = self.rows_through(
@@ -123,8 +124,13 @@ impl Chain<'_> {
                     }
                 },
             );
-            best.offer(&rows, self.input);
-            best.rows.products += rows.products;
+            match &mut best {
+                Some(best) => {
+                    best.offer(&rows, self.input);
+                    best.rows.products += rows.products;
+                }
+                None => best = Some(Best::new(rows.clone(), self.input)),
+            }
             if iteration < iterations {
                 let ahead = Ahead { chain: self, spans: &spans };
                 let gradients = ahead.gradients(&rows, &tape, &ascents, scratch);
@@ -140,7 +146,7 @@ impl Chain<'_> {
             tape.into_iter().flatten().for_each(|matrix| scratch.give(matrix));
             scratch.give(rows.coefficients);
         }
-        best
+        best.unwrap_or_else(|| Best::new(self.rows(pending, neurons, scratch), self.input))
     }
 
     /// Tightens the pending bounds of some neurons by optimised back substitution.

@@ -132,6 +132,7 @@
 //!
 //! - `exact`: exact evaluation, [`core::exact`](nncert_core).
 //! - `onnx`: [`core::io`] reads ONNX models.
+//! - `rayon`: passes and the verifier use the threads of the current pool.
 //! - `serde`: results and regions can be stored. With `serde_json` turn on its
 //!   `float_roundtrip`: without it numbers come back an ulp off, on either side.
 //! - `proptest`: strategies for networks, pairs and regions, to test what you build on top.

@@ -207,9 +207,19 @@ impl Compact {
     }
 
     /// Forward: `out = M values`, or `out += M values`, one vector a column.
+    ///
+    /// Guarantee: heuristic. For gradients, which choose slopes and prove nothing: a matrix
+    /// multiplies in `f32`, at twice the speed.
     pub(crate) fn push(&self, values: &DMatrix<f64>, out: &mut DMatrix<f64>, accumulate: bool) {
         match self {
-            Self::Dense(weight) => multiply(out, accumulate, weight, values),
+            Self::Dense(weight) => {
+                let single = |matrix: &DMatrix<f64>| matrix.map(|entry| entry as f32);
+                let mut product = DMatrix::zeros(out.nrows(), out.ncols());
+                multiply(&mut product, false, &single(weight), &single(values));
+                for (entry, sum) in out.iter_mut().zip(&product) {
+                    *entry = if accumulate { *entry } else { 0.0 } + f64::from(*sum);
+                }
+            }
             Self::Convolution(map) => {
                 if !accumulate {
                     out.fill(0.0);
