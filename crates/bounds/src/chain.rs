@@ -302,8 +302,8 @@ pub(crate) fn beside(mut all: Vec<DMatrix<f64>>, rows: usize) -> DMatrix<f64> {
         return all.swap_remove(0);
     }
     let columns = all.iter().map(DMatrix::ncols).sum();
-    let values = all.into_iter().flat_map(|matrix| Vec::from(matrix.data)).collect();
-    DMatrix::from_vec(rows, columns, values)
+    let parts: Vec<&[f64]> = all.iter().map(DMatrix::as_slice).collect();
+    DMatrix::from_vec(rows, columns, parts.concat())
 }
 
 /// The constants that rows of some neurons start with, box by box.
