@@ -11,11 +11,17 @@ use crate::verb::{Error, Verb, failed};
 pub(crate) const VERB: Verb = Verb {
     name: "soundness",
     about: "samples networks, regions and points; each point lies inside each bound",
-    options: &[("--points N", "how many points (default 1,000,000)")],
+    options: &[(
+        "--points N",
+        "how many points for dense networks, and for every layer (default 1,000,000)",
+    )],
     run,
 };
 
 const DEFAULT_POINTS: u64 = 1_000_000;
+/// What a case of `tests/layers.rs` has on average: three properties share the number of
+/// cases, with 4, 4 and 6 points each.
+const POINTS_A_LAYER_CASE: u64 = 14;
 
 fn run(mut arguments: lexopt::Parser) -> Result<(), Error> {
     let mut points = DEFAULT_POINTS;
@@ -25,12 +31,21 @@ fn run(mut arguments: lexopt::Parser) -> Result<(), Error> {
             _ => return Err(argument.unexpected().into()),
         }
     }
+    suite("soundness", "NNCERT_SOUNDNESS_POINTS", points, points)?;
+    let cases = points.div_ceil(POINTS_A_LAYER_CASE).min(u64::from(u32::MAX));
+    suite("layers", "NNCERT_LAYER_CASES", cases, cases * POINTS_A_LAYER_CASE)?;
+    Ok(())
+}
+
+/// Runs a test file that reads from a variable how much to draw.
+fn suite(test: &str, variable: &str, count: u64, points: u64) -> Result<(), Error> {
     let start = Instant::now();
-    let test = ["test", "--release", "-p", "nncert-bounds", "--test", "soundness"];
-    let output = ["--", "--nocapture"];
-    succeed(cargo(&test).args(output).env("NNCERT_SOUNDNESS_POINTS", points.to_string()))
+    let arguments = ["test", "--release", "-p", "nncert-bounds", "--all-features", "--test", test];
+    let mut command = cargo(&arguments);
+    command.args(["--", "--nocapture"]).env(variable, count.to_string());
+    succeed(&mut command)
         .map_err(|error| failed(format!("a bound does not hold, or nothing ran ({error})")))?;
-    println!("{points} points, no violation; {} with the build.", Took(start.elapsed()));
+    println!("{test}: {points} points, no violation; {} with the build.", Took(start.elapsed()));
     Ok(())
 }
 

@@ -6,6 +6,7 @@
 
 mod acasxu;
 mod differential;
+mod mnist;
 mod peak;
 mod verify;
 
@@ -22,8 +23,9 @@ pub(crate) const VERB: Verb = Verb {
     options: &[
         ("NAME", "differential: tightness and speed of one pass, beside NeuroDiff's logs"),
         ("", "verify: NeuroDiff's tasks to the end, on one thread"),
-        ("--limit S", "verify: seconds a task (60)"),
-        ("--epsilon E", "verify: only the tasks of this ε, as it is printed (0.05, 0.01)"),
+        ("--suite NAME", "verify: acas, mnist or all (all)"),
+        ("--limit S", "verify: seconds a task (60 for ACAS Xu, 2 for MNIST)"),
+        ("--epsilon E", "verify: only the tasks of this ε, as it is printed (0.05, 0.01, 1)"),
         ("--data DIR", "where the networks and the published results are (else NNCERT_DATA)"),
         ("--json", "print one JSON object as the last line"),
     ],
@@ -35,6 +37,23 @@ pub(crate) const VERB: Verb = Verb {
 struct Options {
     limit: Option<f64>,
     epsilon: Option<String>,
+    suite: Suite,
+}
+
+impl Options {
+    /// Whether the tasks of an ε are asked for.
+    fn asks_for(&self, epsilon: &str) -> bool {
+        self.epsilon.as_deref().is_none_or(|asked| asked == epsilon)
+    }
+}
+
+/// The networks of the tasks.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Suite {
+    #[default]
+    All,
+    Acas,
+    Mnist,
 }
 
 /// What was measured: a report for a person, and the figures.
@@ -44,19 +63,27 @@ struct Measurement {
 }
 
 fn run(mut arguments: lexopt::Parser) -> Result<(), Error> {
+    let usage = |what: &str| Error::Usage(format!("{what}; see `cargo xtask measure --help`"));
     let (mut name, mut data, mut json) = (None, std::env::var_os("NNCERT_DATA"), false);
     let mut options = Options::default();
     while let Some(argument) = arguments.next()? {
         match argument {
             Long("limit") => options.limit = Some(arguments.value()?.parse()?),
             Long("epsilon") => options.epsilon = Some(arguments.value()?.string()?),
+            Long("suite") => {
+                options.suite = match &*arguments.value()?.string()? {
+                    "all" => Suite::All,
+                    "acas" => Suite::Acas,
+                    "mnist" => Suite::Mnist,
+                    other => return Err(usage(&format!("there is no suite {other:?}"))),
+                }
+            }
             Long("data") => data = Some(arguments.value()?),
             Long("json") => json = true,
             Value(value) if name.is_none() => name = Some(value.string()?),
             _ => return Err(argument.unexpected().into()),
         }
     }
-    let usage = |what: &str| Error::Usage(format!("{what}; see `cargo xtask measure --help`"));
     let data = PathBuf::from(data.ok_or_else(|| usage("--data DIR or NNCERT_DATA is needed"))?);
     if !data.is_dir() {
         return Err(Error::Failed(format!("{} is not a folder", data.display())));

@@ -219,6 +219,7 @@ pub(super) fn seed(
 mod tests {
     use super::*;
     use crate::linear::{Compact, Linear, Room, linear_of_layer};
+    use crate::scratch::Scratch;
     use nncert_core::{Layer, Scale, Select, Window};
 
     /// Small integers, so that every sum is exact.
@@ -274,7 +275,12 @@ mod tests {
                 let kept = dense.select_rows(&outputs).select_columns(&inputs);
                 // Padded on both sides; rows beyond the map are zero.
                 let (width, height) = (padded(inputs.len()) + 8, padded(outputs.len()));
-                let compact = Linear::Sparse(map.clone()).compact(&outputs, &inputs, width);
+                let compact = Linear::Sparse(map.clone()).compact(
+                    &outputs,
+                    &inputs,
+                    width,
+                    &mut Scratch::default(),
+                );
                 assert!(matches!(compact, Compact::Sparse(_)));
                 let rows = filled(outputs.len(), 3).resize_vertically(height, 0.0);
                 let values = filled(inputs.len(), 3).resize_vertically(width, 0.0);
