@@ -142,7 +142,7 @@ impl<'a> Linear<'a> {
             Self::Convolution(map) => {
                 sparse::seed(map.inputs(), neurons, live, out, |neuron, add| {
                     map.for_each_weight(neuron, add);
-                })
+                });
             }
             Self::Sparse(map) => sparse::seed(map.inputs(), neurons, live, out, |neuron, add| {
                 map.for_each_weight(neuron, add);
