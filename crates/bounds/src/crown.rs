@@ -104,7 +104,7 @@ pub fn crown_with(
     relaxations: &Relaxations,
     rounding: Rounding,
 ) -> Result<NetworkBounds, BoundsError> {
-    run(&mut Scratch::default(), network, region, relaxations, rounding, None)
+    run(&mut Scratch::default(), network, region, relaxations, rounding, Between::Crown)
 }
 
 /// [`crown`] with room of the caller's, for one region after the other.
@@ -117,7 +117,7 @@ pub fn crown_in(
     network: &Network,
     region: &Region,
 ) -> Result<NetworkBounds, BoundsError> {
-    run(scratch, network, region, &Relaxations::default(), Rounding::Outward, None)
+    run(scratch, network, region, &Relaxations::default(), Rounding::Outward, Between::Crown)
 }
 
 /// [`crown`] with lower slopes chosen by gradient ascent (α-CROWN).
@@ -161,12 +161,60 @@ pub fn alpha_crown(
 ) -> Result<NetworkBounds, BoundsError> {
     let (scratch, relaxations) = (&mut Scratch::default(), Relaxations::default());
     let plain = crown_in(scratch, network, region)?;
-    let better = run(scratch, network, region, &relaxations, Rounding::Outward, Some(options))?;
+    let better =
+        run(scratch, network, region, &relaxations, Rounding::Outward, Between::Alpha(options))?;
     // Tighter bounds between can turn the slopes that the steps start from.
     let outputs = better.outputs.into_iter().zip(plain.outputs);
     let outputs = outputs.map(|(better, plain)| better.meet(plain)).collect();
     let products = better.products + plain.products;
     Ok(NetworkBounds { outputs, products, ..better })
+}
+
+/// [`crown`] with interval bounds of the neurons between (CROWN-IBP): rows for the outputs
+/// alone.
+///
+/// The cost is that of [`interval`](crate::interval) and one pass backward, whatever the
+/// size of the network. Use it for convolutional networks whose unstable neurons are too
+/// many for a row each.
+///
+/// Guarantee: sound.
+///
+/// # Errors
+///
+/// As [`crown`].
+///
+/// # Examples
+///
+/// ```
+/// # use nalgebra::{dmatrix, dvector};
+/// # use nncert_core::{Affine, Domain, Network, Region};
+/// # use nncert_bounds::{crown_ibp, interval};
+/// // f(x) = ReLU(x) - ReLU(-x) = x.
+/// let network = Network::relu_mlp(vec![
+///     Affine::new(dmatrix![1.0; -1.0], dvector![0.0, 0.0]),
+///     Affine::new(dmatrix![1.0, -1.0], dvector![0.0]),
+/// ])?;
+/// let region = Region::linf_ball(&[1.0], 0.5, &Domain::Everything)?;
+/// let bounds = crown_ibp(&network, &region)?.outputs[0].bounds;
+/// assert!(bounds.is_within(interval(&network, &region)?[0]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # References
+///
+/// Zhang et al., *Towards Stable and Efficient Training of Verifiably Robust Neural
+/// Networks* (CROWN-IBP), ICLR 2020.
+pub fn crown_ibp(network: &Network, region: &Region) -> Result<NetworkBounds, BoundsError> {
+    let (scratch, relaxations) = (&mut Scratch::default(), Relaxations::default());
+    run(scratch, network, region, &relaxations, Rounding::Outward, Between::Interval)
+}
+
+/// How the neurons between are bounded.
+#[derive(Clone, Copy)]
+enum Between<'a> {
+    Interval,
+    Crown,
+    Alpha(&'a AlphaOptions),
 }
 
 fn run(
@@ -175,8 +223,12 @@ fn run(
     region: &Region,
     relaxations: &Relaxations,
     rounding: Rounding,
-    alpha: Option<&AlphaOptions>,
+    between: Between<'_>,
 ) -> Result<NetworkBounds, BoundsError> {
+    let alpha = match between {
+        Between::Alpha(options) => Some(options),
+        Between::Crown | Between::Interval => None,
+    };
     let graph = Graph::new(network, region)?;
     graph.check_forms(network, region)?;
     let input = [Intervals::of(region, region.free())];
@@ -192,7 +244,9 @@ fn run(
             return Ok(NetworkBounds { region, outputs, pre_activations, products });
         };
         if let Gate::Activation(activation) = gate {
-            refine(&mut chain, &mut pending, activation, alpha, scratch);
+            if !matches!(between, Between::Interval) {
+                refine(&mut chain, &mut pending, activation, alpha, scratch);
+            }
             pre_activations.push(pending[0].bounds.iter().collect());
         }
         let live = chain.alive(&pending);

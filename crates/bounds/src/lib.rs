@@ -56,7 +56,8 @@
 //! cannot take is [`BoundsError::Unsupported`], which names the layer.
 //!
 //! On a convolutional network of some size CROWN's intermediate bounds are most of the
-//! work: a row for every unstable neuron. [`interval`] is the cheap alternative.
+//! work: a row for every unstable neuron. [`crown_ibp`] takes intervals for those and
+//! substitutes backward from the outputs alone; [`interval`] is cheaper still.
 //!
 //! # An envelope
 //!
@@ -169,7 +170,7 @@ pub use activation::{
 };
 pub use alpha::AlphaOptions;
 pub use bisect::{Bisection, BoundedBox};
-pub use crown::{NetworkBounds, alpha_crown, crown, crown_in, crown_with};
+pub use crown::{NetworkBounds, alpha_crown, crown, crown_ibp, crown_in, crown_with};
 pub use differential::{
     PairBounds, alpha_differential, differential, differential_in, differential_with,
 };

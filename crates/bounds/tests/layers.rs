@@ -3,7 +3,8 @@
 use nalgebra::{DMatrix, DVector};
 use nncert_bounds::{
     AffineForm, AlphaOptions, BoundsError, DifferentialVerifier, Disagreement, Envelope, Limits,
-    Property, TopOne, Verdict, alpha_crown, alpha_differential, crown, differential, interval,
+    Property, TopOne, Verdict, alpha_crown, alpha_differential, crown, crown_ibp, differential,
+    interval,
 };
 use nncert_core::exact::{self as dyadic, Dyadic};
 use nncert_core::strategies::{piecewise_linear, point_in};
@@ -84,7 +85,8 @@ proptest! {
             let ibp = accept(interval(network, &region));
             let plain = accept(crown(network, &region));
             let better = accept(alpha_crown(network, &region, &ALPHA));
-            (ibp, plain, better)
+            let quick = accept(crown_ibp(network, &region));
+            (ibp, plain, better, quick)
         });
         let joint = accept(differential(&pair, &region));
         let better = accept(alpha_differential(&pair, &region, &ALPHA));
@@ -96,10 +98,13 @@ proptest! {
         for x in &points {
             let value = |network| dyadic::evaluate(network, x).unwrap();
             let (f_x, g_x) = (value(f), value(g));
-            for (values, (ibp, plain, better)) in [&f_x, &g_x].into_iter().zip(&singles) {
+            for (values, (ibp, plain, better, quick)) in [&f_x, &g_x].into_iter().zip(&singles) {
                 for (output, value) in values.iter().enumerate() {
                     if let Some(ibp) = ibp {
                         prop_assert!(value.is_within(ibp[output]), "interval");
+                    }
+                    if let Some(quick) = quick {
+                        prop_assert!(between(value, &quick.outputs[output], x), "crown-ibp");
                     }
                     if let (Some(plain), Some(better)) = (plain, better) {
                         let (plain, better) = (&plain.outputs[output], &better.outputs[output]);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use nalgebra::DMatrix;
-use nncert_bounds::{crown, interval};
+use nncert_bounds::{crown, crown_ibp, interval};
 use nncert_core::io::{read_dataset, read_network};
 use nncert_core::{Domain, Evaluator, Interval, Network, Region};
 use rand::SeedableRng;
@@ -51,6 +51,25 @@ fn image(data: &Path, inputs: usize) -> Vec<f64> {
     let images = read_dataset(data.join("cifar/images.safetensors")).unwrap();
     let first = images.iter().next().unwrap().0;
     first.iter().copied().cycle().take(inputs).collect()
+}
+
+#[test]
+fn residual_networks_are_bounded_backward_from_the_outputs() {
+    let Some(data) = data() else { return };
+    let network = read_network(data.join("cifar/resnet20_clean.onnx")).unwrap();
+    let image = image(&data, network.inputs());
+    let region = Region::linf_ball(&image, 1.0 / 2550.0, &Domain::unit()).unwrap();
+    let start = Instant::now();
+    let bounds = crown_ibp(&network, &region).unwrap();
+    say(&format!(
+        "resnet20_clean, crown_ibp on all pixels: {:.2} s",
+        start.elapsed().as_secs_f64()
+    ));
+    let outputs: Vec<Interval> = bounds.outputs.iter().map(|output| output.bounds).collect();
+    for (quick, ibp) in outputs.iter().zip(interval(&network, &region).unwrap()) {
+        assert!(quick.is_within(ibp));
+    }
+    assert_inside("resnet20_clean", &network, &region, &outputs);
 }
 
 /// The values of points of a region, all of which lie in `bounds`.
