@@ -42,13 +42,12 @@ const KEPT: usize = 64;
 impl Scratch {
     /// An empty vector with room for so many numbers.
     pub(crate) fn buffer(&mut self, needed: usize) -> Vec<f64> {
-        // The smallest that is large enough, or the largest.
-        let fits = |values: &Vec<f64>| (values.capacity() < needed, values.capacity());
-        let best = (0..self.free.len()).min_by_key(|&at| {
-            let (small, capacity) = fits(&self.free[at]);
-            (small, if small { usize::MAX - capacity } else { capacity })
-        });
-        let mut values = best.map_or_else(Vec::new, |at| self.free.swap_remove(at));
+        // The last that is large enough: passes give back in the order of their needs.
+        let fits = self.free.iter().rposition(|values| values.capacity() >= needed);
+        let mut values = match fits {
+            Some(at) => self.free.swap_remove(at),
+            None => self.free.pop().unwrap_or_default(),
+        };
         values.clear();
         values.reserve(needed);
         values

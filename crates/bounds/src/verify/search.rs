@@ -9,6 +9,11 @@ use super::question::{Judgement, Question};
 use super::{Progress, VerifyError, Witness, attack};
 use crate::bisect::{Bisection, BoundedBox};
 
+/// How many boxes are attacked before most are left alone: what is false is found early.
+const ATTACKED: usize = 1024;
+/// After that, one box in so many is attacked.
+const ATTACK_EVERY: usize = 16;
+
 /// An undecided box.
 #[derive(Debug)]
 struct Node {
@@ -95,7 +100,8 @@ impl<'a> Search<'a> {
             self.decided = self.decided.max(epsilon);
             return;
         }
-        if self.witness.is_none() {
+        let attacked = self.boxes <= ATTACKED || self.boxes.is_multiple_of(ATTACK_EVERY);
+        if self.witness.is_none() && attacked {
             self.witness = attack::corners(self.question, &bounded.bounds, &open);
         }
         if bounded.cut.is_some() {
