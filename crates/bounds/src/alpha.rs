@@ -38,10 +38,10 @@ pub struct AlphaOptions {
 }
 
 impl Default for AlphaOptions {
-    /// Twenty steps for the outputs, five for the neurons between: more of either gains
-    /// little on wide networks.
+    /// Sixty steps for the outputs, which cost little, and eight for the neurons between:
+    /// more of either gains little on wide networks.
     fn default() -> Self {
-        Self { iterations: 20, intermediate: 5, rate: 0.5, decay: 0.9 }
+        Self { iterations: 60, intermediate: 8, rate: 0.5, decay: 0.9 }
     }
 }
 
