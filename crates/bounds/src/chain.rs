@@ -147,7 +147,8 @@ impl<'a> Chain<'a> {
             add_seed(&mut frontier[term.value], *width, neurons, &spans, scratch, seed);
         }
         let mut constants = seed_constants(&stage.bias.value, pending, neurons);
-        self.charge_doubles(&mut constants, stage, &frontier, &spans);
+        let bounds = |value: usize| &self.values[value].bounds[..];
+        charge_doubles(&mut constants, stage, &frontier, bounds, &spans);
         let mut products = 0;
         for index in (0..self.steps.len()).rev() {
             let Some(mut rows) = frontier[index + 1].take() else { continue };
@@ -163,23 +164,6 @@ impl<'a> Chain<'a> {
     /// No coefficients on any value yet.
     pub(crate) fn frontier(&self) -> Frontier {
         vec![None; self.values.len()]
-    }
-
-    /// Charges rows for the seeds of several terms on one value, which were added.
-    pub(crate) fn charge_doubles(
-        &self,
-        constants: &mut [Charged],
-        stage: &Stage<'_>,
-        frontier: &Frontier,
-        spans: &[Span],
-    ) {
-        for (value, coefficients) in frontier.iter().enumerate() {
-            let terms = stage.terms.iter().filter(|term| term.value == value).count();
-            if let (Some(coefficients), true) = (coefficients, terms > 1) {
-                let bounds = &self.values[value].bounds;
-                charge(constants, coefficients, bounds, 2.0 * stage.unit, spans);
-            }
-        }
     }
 
     /// Substitutes the sum of a relaxed stage: rows on it become rows on its terms. Returns
@@ -342,6 +326,23 @@ pub(crate) fn seed_constants(
         }
     }
     constants
+}
+
+/// Charges rows for the seeds of several terms on one value, which were added; `bounds`
+/// has those of a value, box by box.
+pub(crate) fn charge_doubles<'b>(
+    constants: &mut [Charged],
+    stage: &Stage<'_>,
+    frontier: &Frontier,
+    bounds: impl Fn(usize) -> &'b [Intervals],
+    spans: &[Span],
+) {
+    for (value, coefficients) in frontier.iter().enumerate() {
+        let terms = stage.terms.iter().filter(|term| term.value == value).count();
+        if let (Some(coefficients), true) = (coefficients, terms > 1) {
+            charge(constants, coefficients, bounds(value), 2.0 * stage.unit, spans);
+        }
+    }
 }
 
 /// Charges rows in proportion to their coefficients on a value with these bounds.

@@ -3,7 +3,7 @@
 use nncert_core::{Activation, Interval, Region};
 
 use crate::activation::{
-    activation_difference_faces, activation_difference_interval, is_linear_on,
+    activation_difference_faces, activation_difference_interval, hull, is_linear_on, minus,
 };
 use crate::alpha::AlphaOptions;
 use crate::alpha_difference::{Freedom, mixing_charge, other_faces};
@@ -133,7 +133,7 @@ impl<'a> Joint<'a> {
         let image = Image::new(&difference.bias, terms, x.unit, self.original.outward);
         let mut image = image.finite(stage.layer)?;
         for neuron in 0..image.bounds.len() {
-            image.tighten(neuron, apart(x.bounds.get(neuron), y.bounds.get(neuron)));
+            image.tighten(neuron, minus(x.bounds.get(neuron), y.bounds.get(neuron)));
         }
         if let Some(largest) = &stage.largest {
             // Maxima differ by no more than what they are taken of.
@@ -493,15 +493,4 @@ impl JointPending {
             self.difference[index].bounds.set(neuron, d);
         }
     }
-}
-
-/// The least interval that holds both.
-fn hull(x: Interval, y: Interval) -> Interval {
-    Interval::new(x.lower.min(y.lower), x.upper.max(y.upper))
-}
-
-/// `x - y` for values known separately.
-fn apart(x: Interval, y: Interval) -> Interval {
-    use nncert_core::directed::{sub_down, sub_up};
-    Interval::new(sub_down(x.lower, y.upper), sub_up(x.upper, y.lower))
 }

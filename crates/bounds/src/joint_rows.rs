@@ -2,8 +2,7 @@
 
 use nalgebra::DMatrix;
 
-use crate::chain::{Frontier, add_seed, charge, seed_constants};
-use crate::graph::Stage;
+use crate::chain::{Frontier, add_seed, charge, charge_doubles, seed_constants};
 use crate::intervals::Intervals;
 use crate::joint::{Joint, JointPending};
 use crate::kernel::{Charged, through_difference_gate};
@@ -87,8 +86,10 @@ impl Joint<'_> {
             }
         }
         let mut constants = seed_constants(&difference.bias.value, &layer.difference, neurons);
-        self.original.charge_doubles(&mut constants, stage, &on_x, &spans);
-        self.charge_doubles(&mut constants, stage, &on_delta, &spans);
+        let values = |value: usize| &self.original.values[value].bounds[..];
+        charge_doubles(&mut constants, stage, &on_x, values, &spans);
+        let differences = |value: usize| &self.differences[value][..];
+        charge_doubles(&mut constants, stage, &on_delta, differences, &spans);
         let mut products = 0;
         for index in (0..self.steps.len()).rev() {
             let (x, delta) = (on_x[index + 1].take(), on_delta[index + 1].take());
@@ -106,22 +107,6 @@ impl Joint<'_> {
         let width = self.original.values[0].width;
         let coefficients = on_x[0].take().unwrap_or_else(|| DMatrix::zeros(width, columns));
         Rows { coefficients, constants, spans, products }
-    }
-
-    /// Charges rows for seeds on the difference that were added.
-    fn charge_doubles(
-        &self,
-        constants: &mut [Charged],
-        stage: &Stage<'_>,
-        frontier: &Frontier,
-        spans: &[Span],
-    ) {
-        for (value, coefficients) in frontier.iter().enumerate() {
-            let terms = stage.terms.iter().filter(|term| term.value == value).count();
-            if let (Some(coefficients), true) = (coefficients, terms > 1) {
-                charge(constants, coefficients, &self.differences[value], 2.0 * stage.unit, spans);
-            }
-        }
     }
 
     /// Moves rows past the gates of a relaxed stage, each by the faces of its box.

@@ -179,7 +179,7 @@ fn plus(a: Interval, b: Interval) -> Interval {
 }
 
 /// Encloses differences.
-pub(super) fn minus(a: Interval, b: Interval) -> Interval {
+pub(crate) fn minus(a: Interval, b: Interval) -> Interval {
     Interval::new(sub_down(a.lower, b.upper), sub_up(a.upper, b.lower))
 }
 

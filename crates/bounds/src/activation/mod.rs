@@ -11,7 +11,8 @@ mod sigmoidal;
 use nncert_core::{Activation, Interval};
 
 use crate::relu::{Face, Faces, Line, Lines, relu_difference_faces, relu_lines};
-use difference::{Neuron, apart, by_kinks, closest, constant, lipschitz, minus, times};
+pub(crate) use difference::minus;
+use difference::{Neuron, apart, by_kinks, closest, constant, lipschitz, times};
 use piecewise::Piecewise;
 use sigmoidal::Sigmoidal;
 
@@ -229,7 +230,8 @@ fn is_finite(x: Interval) -> bool {
     x.lower.is_finite() && x.upper.is_finite()
 }
 
-fn hull(a: Interval, b: Interval) -> Interval {
+/// The least interval that holds both.
+pub(crate) fn hull(a: Interval, b: Interval) -> Interval {
     Interval::new(a.lower.min(b.lower), a.upper.max(b.upper))
 }
 
