@@ -172,7 +172,7 @@ pub mod prelude {
     #[doc(no_inline)]
     pub use nncert_similarity::{
         Balls, Method, Outputs, ProbabilityInterval, Propagation, RadiusSearch, RadiusVerdict,
-        certified_radius, probability_interval, worst_case_radius,
+        certified_curve, certified_radius, probability_interval, worst_case_radius,
     };
 }
 

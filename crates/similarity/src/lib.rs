@@ -59,6 +59,7 @@
 
 mod balls;
 mod branch;
+mod curve;
 mod error;
 mod method;
 mod probability;
@@ -72,6 +73,7 @@ pub use branch::{
     BranchEnd, BranchOptions, BranchProgress, BranchReport, branch_and_bound,
     branch_and_bound_observed,
 };
+pub use curve::{CertifiedCurve, CurvePoint, certified_curve, certified_curve_observed};
 pub use error::SimilarityError;
 pub use method::{Method, Propagation};
 #[doc(inline)]

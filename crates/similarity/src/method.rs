@@ -22,8 +22,9 @@ pub enum Propagation {
 
 /// How a certificate is made.
 ///
-/// Every method is sound; they differ in how tight they are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+/// Every method is sound; they differ in how tight they are. The default is the tightest:
+/// joint propagation, and the exact tails of its affine functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Method {
     /// How the difference is bounded.
@@ -32,6 +33,13 @@ pub struct Method {
     pub tail: Tail,
     /// Which outputs count.
     pub outputs: Outputs,
+}
+
+impl Default for Method {
+    fn default() -> Self {
+        let propagation = Propagation::Differential;
+        Self { propagation, tail: Tail::Exact, outputs: Outputs::All }
+    }
 }
 
 impl Method {

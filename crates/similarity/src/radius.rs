@@ -8,7 +8,10 @@ use nncert_core::{MAX_MAGNITUDE, PairedNetworks};
 use nncert_prob::{Confidence, Tail};
 
 use crate::probability::check;
-use crate::{Balls, Method, ProbabilityInterval, SimilarityError, probability_interval};
+use crate::{
+    Balls, BranchOptions, Method, ProbabilityInterval, SimilarityError, branch_and_bound,
+    probability_interval,
+};
 
 /// How a radius is searched for.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,12 +25,15 @@ pub struct RadiusSearch {
     pub minimum: f64,
     /// The search ends when the radii around the answer are this close, relatively.
     pub tolerance: f64,
+    /// How many boxes each ball may be cut into, at least 1. With more than one the ball
+    /// is bounded by [`branch_and_bound`], so by joint propagation.
+    pub boxes: usize,
 }
 
 impl Default for RadiusSearch {
-    /// From `1/64`, between `10^-9` and 1, to one part in a thousand.
+    /// From `1/64`, between `10^-9` and 1, to one part in a thousand, without cuts.
     fn default() -> Self {
-        Self { start: 1.0 / 64.0, maximum: 1.0, minimum: 1e-9, tolerance: 1e-3 }
+        Self { start: 1.0 / 64.0, maximum: 1.0, minimum: 1e-9, tolerance: 1e-3, boxes: 1 }
     }
 }
 
@@ -36,14 +42,15 @@ impl RadiusSearch {
         let require = |option, value: f64, fine: bool, expected| {
             if fine { Ok(()) } else { Err(SimilarityError::Search { option, value, expected }) }
         };
-        let Self { start, maximum, minimum, tolerance } = *self;
+        let Self { start, maximum, minimum, tolerance, boxes } = *self;
         require("minimum", minimum, minimum > 0.0 && minimum.is_finite(), "a number above 0")?;
         let fine = (minimum..=MAX_MAGNITUDE).contains(&maximum);
         require("maximum", maximum, fine, "a number from the minimum to 1e100")?;
         let fine = (minimum..=maximum).contains(&start);
         require("start", start, fine, "a number between the minimum and the maximum")?;
         let fine = (f64::EPSILON..1.0).contains(&tolerance);
-        require("tolerance", tolerance, fine, "a number from 2^-52 to 1")
+        require("tolerance", tolerance, fine, "a number from 2^-52 to 1")?;
+        require("boxes", boxes as f64, boxes > 0, "at least 1")
     }
 }
 
@@ -161,7 +168,7 @@ pub fn worst_case_radius(
     search: &RadiusSearch,
 ) -> Result<RadiusVerdict, SimilarityError> {
     let method = method.with_tail(Tail::WorstCase);
-    Search { pair, balls, epsilon, gamma: 1.0, method }.run(search, unobserved)
+    Search { pair, balls, epsilon, method, options: search }.run(1.0, unobserved)
 }
 
 /// [`certified_radius`] with an observer that sees every radius that is tried.
@@ -181,7 +188,7 @@ pub fn certified_radius_observed(
     search: &RadiusSearch,
     observer: impl FnMut(Probe) -> ControlFlow<()>,
 ) -> Result<RadiusVerdict, SimilarityError> {
-    Search { pair, balls, epsilon, gamma: gamma.get(), method }.run(search, observer)
+    Search { pair, balls, epsilon, method, options: search }.run(gamma.get(), observer)
 }
 
 /// The observer that lets every search run to its end.
@@ -189,13 +196,13 @@ fn unobserved(_: Probe) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
-/// What is searched for.
-struct Search<'a> {
-    pair: &'a PairedNetworks,
-    balls: &'a Balls,
-    epsilon: f64,
-    gamma: f64,
-    method: Method,
+/// What is searched for, and how.
+pub(crate) struct Search<'a> {
+    pub(crate) pair: &'a PairedNetworks,
+    pub(crate) balls: &'a Balls,
+    pub(crate) epsilon: f64,
+    pub(crate) method: Method,
+    pub(crate) options: &'a RadiusSearch,
 }
 
 /// The state of a search: the best certified radius and the least refused one.
@@ -209,31 +216,46 @@ struct Bracket {
 impl Bracket {
     /// The next radius to try, or `None` when the search is over.
     fn next(&self, options: &RadiusSearch) -> Option<f64> {
-        let RadiusSearch { start, maximum, minimum, tolerance } = *options;
-        match (self.certified.as_ref().map(|(radius, _)| *radius), self.refused) {
-            (None, None) => Some(start),
-            (Some(low), None) if low < maximum => Some((2.0 * low).min(maximum)),
-            (None, Some(high)) if high > minimum => Some((high / 2.0).max(minimum)),
-            (Some(low), Some(high)) if high > low * (1.0 + tolerance) => {
-                let middle = low + (high - low) / 2.0;
-                (low < middle && middle < high).then_some(middle)
-            }
-            _ => None,
+        next_radius(self.certified.as_ref().map(|(radius, _)| *radius), self.refused, options)
+    }
+}
+
+/// The next radius to try when one is certified and one, larger, is not, as far as there
+/// are such; `None` when there is no need.
+pub(crate) fn next_radius(
+    certified: Option<f64>,
+    refused: Option<f64>,
+    options: &RadiusSearch,
+) -> Option<f64> {
+    let RadiusSearch { start, maximum, minimum, tolerance, .. } = *options;
+    match (certified, refused) {
+        (None, None) => Some(start),
+        (Some(low), None) if low < maximum => Some((2.0 * low).min(maximum)),
+        (None, Some(high)) if high > minimum => Some((high / 2.0).max(minimum)),
+        (Some(low), Some(high)) if high > low * (1.0 + tolerance) => {
+            let middle = low + (high - low) / 2.0;
+            (low < middle && middle < high).then_some(middle)
         }
+        _ => None,
     }
 }
 
 impl Search<'_> {
+    pub(crate) fn check(&self) -> Result<(), SimilarityError> {
+        self.options.check()?;
+        check(self.pair.outputs(), self.epsilon, self.method.outputs)
+    }
+
     fn run(
         &self,
-        options: &RadiusSearch,
+        gamma: f64,
         mut observer: impl FnMut(Probe) -> ControlFlow<()>,
     ) -> Result<RadiusVerdict, SimilarityError> {
-        options.check()?;
-        check(self.pair.outputs(), self.epsilon, self.method.outputs)?;
+        self.check()?;
         let mut bracket = Bracket::default();
-        while let Some(radius) = bracket.next(options) {
-            let found = self.certify(radius)?;
+        while let Some(radius) = bracket.next(self.options) {
+            let found = self.bound(radius, Some(gamma))?;
+            let found = found.filter(|found| found.lower.get() >= gamma);
             bracket.probes += 1;
             let certified = found.is_some();
             match found {
@@ -242,29 +264,47 @@ impl Search<'_> {
             }
             let probe = Probe { radius, certified, count: bracket.probes };
             if observer(probe).is_break() {
-                return Ok(self.finish(bracket, Some(UnknownRadius::Stopped)));
+                return Ok(self.finish(gamma, bracket, Some(UnknownRadius::Stopped)));
             }
         }
-        Ok(self.finish(bracket, None))
+        Ok(self.finish(gamma, bracket, None))
     }
 
-    /// The probability on the ball of this radius, if it is at least `γ`.
-    fn certify(&self, radius: f64) -> Result<Option<ProbabilityInterval>, SimilarityError> {
+    /// The probability on the ball of this radius; `None` for a ball too large to bound.
+    /// With cuts the search may end when the probability is on one side of the target.
+    pub(crate) fn bound(
+        &self,
+        radius: f64,
+        target: Option<f64>,
+    ) -> Result<Option<ProbabilityInterval>, SimilarityError> {
         let region = self.balls.region(radius)?;
-        match probability_interval(self.pair, &region, self.epsilon, self.method) {
-            Ok(interval) => Ok((interval.lower.get() >= self.gamma).then_some(interval)),
-            // A ball too large to bound is not certified.
+        let boxes = self.options.boxes;
+        let found = if boxes > 1 {
+            let target = target.and_then(|gamma| Confidence::new(gamma).ok());
+            let options = BranchOptions { width: 0.0, target, boxes, time: None };
+            branch_and_bound(self.pair, &region, self.epsilon, self.method, &options)
+                .map(|report| report.interval)
+        } else {
+            probability_interval(self.pair, &region, self.epsilon, self.method)
+        };
+        match found {
+            Ok(interval) => Ok(Some(interval)),
             Err(SimilarityError::Bounds(BoundsError::Overflow { .. })) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    fn finish(&self, bracket: Bracket, stopped: Option<UnknownRadius>) -> RadiusVerdict {
+    fn finish(
+        &self,
+        gamma: f64,
+        bracket: Bracket,
+        stopped: Option<UnknownRadius>,
+    ) -> RadiusVerdict {
         let Bracket { certified, refused, probes } = bracket;
         let certified = match certified {
             Some((radius, probability)) => Some((radius, probability)),
             // Nothing so far: the centre alone may be certified, or refuted.
-            None if stopped.is_none() => match self.centre() {
+            None if stopped.is_none() => match self.centre(gamma) {
                 Ok(Centre::Inside(probability)) => Some((0.0, *probability)),
                 Ok(Centre::Outside) => {
                     return RadiusVerdict::Falsified { witness: self.balls.centre().to_vec() };
@@ -285,10 +325,10 @@ impl Search<'_> {
     }
 
     /// What is known at the centre.
-    fn centre(&self) -> Result<Centre, SimilarityError> {
+    pub(crate) fn centre(&self, gamma: f64) -> Result<Centre, SimilarityError> {
         let region = self.balls.region(0.0)?;
         let interval = probability_interval(self.pair, &region, self.epsilon, self.method)?;
-        Ok(if interval.lower.get() >= self.gamma {
+        Ok(if interval.lower.get() >= gamma {
             Centre::Inside(Box::new(interval))
         } else if interval.upper.get() == 0.0 {
             Centre::Outside
@@ -298,7 +338,7 @@ impl Search<'_> {
     }
 }
 
-enum Centre {
+pub(crate) enum Centre {
     Inside(Box<ProbabilityInterval>),
     Outside,
     Undecided,
