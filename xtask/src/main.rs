@@ -10,6 +10,7 @@ mod fixtures;
 mod help;
 mod measure;
 mod project;
+mod simcert;
 mod soundness;
 mod test;
 mod tidy;

@@ -171,8 +171,9 @@ pub mod prelude {
     pub use nncert_prob::{Confidence, LinearForm, Probability, Tail, Uniform};
     #[doc(no_inline)]
     pub use nncert_similarity::{
-        Balls, Method, Outputs, ProbabilityInterval, Propagation, RadiusSearch, RadiusVerdict,
-        certified_curve, certified_radius, probability_interval, worst_case_radius,
+        Balls, BranchOptions, Method, Outputs, ProbabilityInterval, Propagation, RadiusSearch,
+        RadiusVerdict, branch_and_bound, certified_curve, certified_radius, probability_interval,
+        top_one_probability, worst_case_radius,
     };
 }
 

@@ -35,6 +35,16 @@ impl Default for BranchOptions {
     }
 }
 
+impl BranchOptions {
+    pub(crate) fn check(&self) -> Result<(), SimilarityError> {
+        if self.width.is_nan() || self.width < 0.0 {
+            let expected = "a number of at least 0";
+            return Err(SimilarityError::Search { option: "width", value: self.width, expected });
+        }
+        Ok(())
+    }
+}
+
 /// Why a branch and bound ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -149,53 +159,22 @@ pub fn branch_and_bound_observed(
     options: &BranchOptions,
     mut observer: impl FnMut(BranchProgress) -> ControlFlow<()>,
 ) -> Result<BranchReport, SimilarityError> {
-    check(pair.outputs(), epsilon, method.outputs)?;
-    if options.width.is_nan() || options.width < 0.0 {
-        let expected = "a number of at least 0";
-        return Err(SimilarityError::Search { option: "width", value: options.width, expected });
-    }
     let started = Instant::now();
+    check(pair.outputs(), epsilon, method.outputs)?;
+    options.check()?;
     let outputs = method.outputs.of(pair.outputs()).unwrap_or_default();
     let (bisection, whole) = Bisection::new(pair, region, &outputs)?;
     let root = whole.bounds.clone();
     // The rows that are bounded are those that count.
     let among = Method { outputs: Outputs::All, ..method };
-    let mut tree = Tree::new(bisection, epsilon, among);
+    let judge = |bounds: &PairBounds| bracket(bounds, epsilon, among);
+    let mut tree = Tree::new(bisection, judge, started);
     tree.add(whole, 1.0);
-    let end = loop {
-        let progress = tree.progress();
-        let width = progress.upper - progress.lower;
-        if width <= options.width && tree.interval_width() <= options.width {
-            break BranchEnd::Width;
-        }
-        if let Some(target) = options.target {
-            let (target, near) = (target.get(), 1e-9);
-            let near = progress.lower + near >= target || progress.upper - near <= target;
-            if near {
-                let (lower, upper) = tree.interval();
-                if lower.get() >= target || upper.get() < target {
-                    break BranchEnd::Target;
-                }
-            }
-        }
-        if progress.open == 0 {
-            break BranchEnd::Resolution;
-        }
-        if observer(progress).is_break() {
-            break BranchEnd::Stopped;
-        }
-        if options.time.is_some_and(|limit| started.elapsed() >= limit) {
-            break BranchEnd::Time;
-        }
-        if progress.boxes >= options.boxes {
-            break BranchEnd::Boxes;
-        }
-        tree.cut(options.boxes - progress.boxes)?;
-    };
+    let end = tree.grow(options, &mut observer)?;
     let ((lower, upper), boxes) = (tree.interval(), tree.boxes);
     let bounds = root_bounds(root, pair, region, method)?;
     let interval = ProbabilityInterval { lower, upper, epsilon, method, bounds, boxes };
-    Ok(BranchReport { interval, end, open: tree.open.len() })
+    Ok(BranchReport { interval, end, open: tree.open() })
 }
 
 /// The bounds on the whole region, of all outputs.
@@ -248,12 +227,15 @@ impl PartialEq for Node {
 
 impl Eq for Node {}
 
-struct Tree<'a> {
+/// A search: the undecided boxes, and what the decided ones say.
+///
+/// `J` bounds the probability on a box, from below and above.
+pub(crate) struct Tree<'a, J> {
     bisection: Bisection<'a>,
-    epsilon: f64,
-    method: Method,
+    judge: J,
+    started: Instant,
     open: BinaryHeap<Node>,
-    boxes: usize,
+    pub(crate) boxes: usize,
     /// At most the probability of agreeing and of differing on what is decided.
     inside: f64,
     outside: f64,
@@ -261,11 +243,58 @@ struct Tree<'a> {
     rough: [f64; 2],
 }
 
-impl<'a> Tree<'a> {
-    fn new(bisection: Bisection<'a>, epsilon: f64, method: Method) -> Self {
-        let open = BinaryHeap::new();
+impl<'a, J: Fn(&PairBounds) -> (Probability, Probability)> Tree<'a, J> {
+    pub(crate) fn new(bisection: Bisection<'a>, judge: J, started: Instant) -> Self {
+        let (open, boxes) = (BinaryHeap::new(), 0);
         let (inside, outside, rough) = (0.0, 0.0, [0.0; 2]);
-        Self { bisection, epsilon, method, open, boxes: 0, inside, outside, rough }
+        Self { bisection, judge, started, open, boxes, inside, outside, rough }
+    }
+
+    /// How many boxes are undecided.
+    pub(crate) fn open(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Cuts until the options or the observer say that it is enough.
+    pub(crate) fn grow(
+        &mut self,
+        options: &BranchOptions,
+        observer: &mut dyn FnMut(BranchProgress) -> ControlFlow<()>,
+    ) -> Result<BranchEnd, SimilarityError> {
+        loop {
+            let progress = self.progress();
+            let width = progress.upper - progress.lower;
+            if width <= options.width && self.interval_width() <= options.width {
+                return Ok(BranchEnd::Width);
+            }
+            if options.target.is_some_and(|target| self.reaches(target.get(), progress)) {
+                return Ok(BranchEnd::Target);
+            }
+            if progress.open == 0 {
+                return Ok(BranchEnd::Resolution);
+            }
+            if observer(progress).is_break() {
+                return Ok(BranchEnd::Stopped);
+            }
+            if options.time.is_some_and(|limit| self.started.elapsed() >= limit) {
+                return Ok(BranchEnd::Time);
+            }
+            if progress.boxes >= options.boxes {
+                return Ok(BranchEnd::Boxes);
+            }
+            self.cut(options.boxes - progress.boxes)?;
+        }
+    }
+
+    /// Whether the interval is on one side of a target. What is roughly known tells
+    /// whether it is worth a look.
+    fn reaches(&self, target: f64, rough: BranchProgress) -> bool {
+        let near = 1e-9;
+        if rough.lower + near < target && rough.upper - near > target {
+            return false;
+        }
+        let (lower, upper) = self.interval();
+        lower.get() >= target || upper.get() < target
     }
 
     fn progress(&self) -> BranchProgress {
@@ -275,9 +304,9 @@ impl<'a> Tree<'a> {
     }
 
     /// Keeps a box if it is undecided.
-    fn add(&mut self, bounded: BoundedBox, weight: f64) {
+    pub(crate) fn add(&mut self, bounded: BoundedBox, weight: f64) {
         self.boxes += 1;
-        let (lower, upper) = bracket(&bounded.bounds, self.epsilon, self.method);
+        let (lower, upper) = (self.judge)(&bounded.bounds);
         self.rough[0] += weight * lower.get();
         self.rough[1] += weight * (1.0 - upper.get());
         if bounded.cut.is_none() || lower >= upper {
@@ -307,7 +336,7 @@ impl<'a> Tree<'a> {
     }
 
     /// `γ_min` and `γ_max`, rounded outward.
-    fn interval(&self) -> (Probability, Probability) {
+    pub(crate) fn interval(&self) -> (Probability, Probability) {
         let (mut inside, mut outside) = (self.inside, self.outside);
         for node in &self.open {
             inside = add_down(inside, mul_down(node.weight, node.lower.get()));

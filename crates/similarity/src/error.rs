@@ -21,6 +21,12 @@ pub enum SimilarityError {
         /// The outputs of the networks.
         outputs: usize,
     },
+    /// Fewer than two classes, or more than [`MAX_CLASSES`](nncert_bounds::MAX_CLASSES).
+    #[error("{classes} outputs are not 2 to {} classes", nncert_bounds::MAX_CLASSES)]
+    Classes {
+        /// The outputs of the networks.
+        classes: usize,
+    },
     /// The options of a search are out of range.
     #[error("{option} is {value}, which is not {expected}")]
     Search {

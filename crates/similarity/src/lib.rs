@@ -2,16 +2,18 @@
 //! original: SimCert, with every bound sound in floating point.
 //!
 //! Let `f` be a network, `f'` its compressed copy, and `X` uniform on a region.
-//! Two questions are answered:
+//! Three questions are answered:
 //!
 //! - **How likely is it that the outputs agree to `ε`?** [`probability_interval`]
 //!   returns `[γ_min, γ_max]` with `γ_min ≤ P(|f(X) - f'(X)| ≤ ε) ≤ γ_max`, from one pass;
 //!   [`branch_and_bound`] cuts the region until the interval is as narrow as asked for.
+//! - **How likely is it that both choose the same class?** [`top_one_probability`] bounds
+//!   `P(argmax f(X) = argmax f'(X))`, by cuts too.
 //! - **How far from an input does that stay at least `γ`?** [`certified_radius`]
 //!   searches for the largest ball, [`worst_case_radius`] for the largest one on
-//!   which the outputs agree for certain.
+//!   which the outputs agree for certain, [`certified_curve`] for those at several `γ`.
 //!
-//! Both take a [`Method`]: how the difference is bounded (a [`Propagation`]), how
+//! They take a [`Method`]: how the difference is bounded (a [`Propagation`]), how
 //! the tails of those bounds are ([`Tail`]), and which outputs count
 //! ([`Outputs`]). The default is the tightest of each. The paper's own method is
 //! [`Method::SIMCERT`], that of PROVEN [`Method::PROVEN`]; they are here to be
@@ -66,6 +68,7 @@ mod probability;
 mod radius;
 #[cfg(feature = "proptest")]
 pub mod strategies;
+mod top_one;
 mod union;
 
 pub use balls::Balls;
@@ -84,3 +87,4 @@ pub use radius::{
     CertifiedRadius, Probe, RadiusSearch, RadiusVerdict, UnknownRadius, certified_radius,
     certified_radius_observed, worst_case_radius,
 };
+pub use top_one::{TopOneReport, top_one_probability, top_one_probability_observed};

@@ -124,7 +124,7 @@ pub(crate) fn check(count: usize, epsilon: f64, outputs: Outputs) -> Result<(), 
 }
 
 /// The laws of the free inputs of a region.
-fn uniform_inputs(region: &Region) -> Vec<Uniform> {
+pub(crate) fn uniform_inputs(region: &Region) -> Vec<Uniform> {
     let law = |&input: &usize| {
         let interval = region.interval(input);
         Uniform::new(interval.lower, interval.upper)

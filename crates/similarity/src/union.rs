@@ -43,12 +43,12 @@ pub(crate) fn any_of(mut events: Vec<Event>, inputs: &[Uniform], tail: Tail) -> 
 }
 
 /// The size of an event's coefficients.
-fn scale(event: &Event) -> f64 {
+pub(crate) fn scale(event: &Event) -> f64 {
     event.coefficients.iter().map(|c| c * c).sum::<f64>().sqrt()
 }
 
-/// At least the probability of `event` without `other`.
-fn beyond(
+/// At least the probability of `event` without `other`, for any `factor`.
+pub(crate) fn beyond(
     event: &Event,
     other: &Event,
     factor: f64,

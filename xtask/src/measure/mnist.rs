@@ -10,7 +10,7 @@
 //! are those that it ran on a larger network, which is not published.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nncert_core::io::nnet;
 use nncert_core::{Domain, PairedNetworks, Region, compress};
@@ -49,11 +49,12 @@ pub(super) struct Mnist {
     images: Vec<Image>,
 }
 
-struct Image {
-    label: usize,
+/// One of the hundred images.
+pub(crate) struct Image {
+    pub(crate) label: usize,
     grey: Vec<f64>,
     /// The pixels that are freed, in this order.
-    random: Vec<usize>,
+    pub(crate) random: Vec<usize>,
 }
 
 /// A region of one image.
@@ -71,40 +72,15 @@ pub(super) struct MnistTask {
 impl Mnist {
     /// The networks and images, or `None` when the folder lacks a file.
     pub(super) fn read(data: &Path, missing: &mut Vec<String>) -> Result<Option<Self>, Error> {
-        let names = [
-            "mnist/mnist_relu_3_100.nnet",
-            "mnist/mnist_relu_3_100_16bit.nnet",
-            "mnist/mnist100.csv",
-            "mnist/mnist100_random_pixels.csv",
-        ];
-        let paths = names.map(|name| data.join(name));
-        let lacking = names.iter().zip(&paths).filter(|(_, path)| !path.is_file());
-        let before = missing.len();
-        missing.extend(lacking.map(|(name, _)| (*name).to_owned()));
-        if missing.len() > before {
-            return Ok(None);
-        }
-        let [original, copy, images, pixels] = paths;
+        let names = ["mnist/mnist_relu_3_100.nnet", "mnist/mnist_relu_3_100_16bit.nnet"];
+        let Some([original, copy]) = found(data, names, missing) else { return Ok(None) };
+        let Some(images) = images(data, missing)? else { return Ok(None) };
         let original = nnet::read(original).map_err(failed)?.network;
         let copy = nnet::read(copy).map_err(failed)?.network;
         // The file holds 16-bit numbers already; rounding keeps them and makes sure.
         let copy = compress::float16(&copy).map_err(failed)?.network;
         let pair = PairedNetworks::new(&original, &copy).map_err(failed)?;
-        let images = table(&images)?.into_iter().zip(table(&pixels)?).map(|(image, random)| {
-            let Some((&label, grey)) = image.split_first().filter(|(_, grey)| grey.len() == PIXELS)
-            else {
-                return Err(failed("an image is a label and 784 grey values"));
-            };
-            if random.iter().any(|&pixel| usize::from(pixel) >= PIXELS) {
-                return Err(failed("a pixel is one of 784"));
-            }
-            Ok(Image {
-                label: label.into(),
-                grey: grey.iter().map(|&grey| f64::from(grey)).collect(),
-                random: random.into_iter().map(usize::from).collect(),
-            })
-        });
-        Ok(Some(Self { pair, images: images.collect::<Result<_, _>>()? }))
+        Ok(Some(Self { pair, images }))
     }
 
     /// All tasks, one setting after the other.
@@ -129,6 +105,11 @@ impl Mnist {
 }
 
 impl Image {
+    /// The pixels in `[0, 1]`.
+    pub(crate) fn unit(&self) -> Vec<f64> {
+        self.grey.iter().map(|grey| (grey / 255.0).clamp(0.0, 1.0)).collect()
+    }
+
     fn region(&self, setting: Setting) -> Result<Region, Error> {
         let unit = |grey: &f64| (grey / 255.0).clamp(0.0, 1.0);
         match setting.kind {
@@ -138,13 +119,47 @@ impl Image {
                 Region::new(moved(-by), moved(by)).map_err(failed)
             }
             Kind::Pixels => {
-                let image: Vec<f64> = self.grey.iter().map(unit).collect();
+                let image = self.unit();
                 let count = usize::from(setting.size);
                 let free = self.random.get(..count).ok_or_else(|| failed("too few pixels"))?;
                 Region::ball_on(&image, 1.0, free, &Domain::unit()).map_err(failed)
             }
         }
     }
+}
+
+/// The images and their random pixels, or `None` when the folder lacks a file.
+pub(crate) fn images(data: &Path, missing: &mut Vec<String>) -> Result<Option<Vec<Image>>, Error> {
+    let names = ["mnist/mnist100.csv", "mnist/mnist100_random_pixels.csv"];
+    let Some([images, pixels]) = found(data, names, missing) else { return Ok(None) };
+    let images = table(&images)?.into_iter().zip(table(&pixels)?).map(|(image, random)| {
+        let Some((&label, grey)) = image.split_first().filter(|(_, grey)| grey.len() == PIXELS)
+        else {
+            return Err(failed("an image is a label and 784 grey values"));
+        };
+        if random.iter().any(|&pixel| usize::from(pixel) >= PIXELS) {
+            return Err(failed("a pixel is one of 784"));
+        }
+        Ok(Image {
+            label: label.into(),
+            grey: grey.iter().map(|&grey| f64::from(grey)).collect(),
+            random: random.into_iter().map(usize::from).collect(),
+        })
+    });
+    images.collect::<Result<_, _>>().map(Some)
+}
+
+/// The paths of some files; `None` when one is missing.
+fn found<const N: usize>(
+    data: &Path,
+    names: [&str; N],
+    missing: &mut Vec<String>,
+) -> Option<[PathBuf; N]> {
+    let paths = names.map(|name| data.join(name));
+    let lacking = names.iter().zip(&paths).filter(|(_, path)| !path.is_file());
+    let before = missing.len();
+    missing.extend(lacking.map(|(name, _)| (*name).to_owned()));
+    (missing.len() == before).then_some(paths)
 }
 
 /// The rows of a file of whole numbers.

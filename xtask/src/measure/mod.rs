@@ -4,10 +4,11 @@
 //! is one JSON object; what the data folder lacks is left out and listed there
 //! under `missing`.
 
-mod acasxu;
+pub(crate) mod acasxu;
 mod differential;
-mod mnist;
+pub(crate) mod mnist;
 mod peak;
+mod similarity;
 mod verify;
 
 use std::path::PathBuf;
@@ -23,9 +24,12 @@ pub(crate) const VERB: Verb = Verb {
     options: &[
         ("NAME", "differential: tightness and speed of one pass, beside NeuroDiff's logs"),
         ("", "verify: NeuroDiff's tasks to the end, on one thread"),
-        ("--suite NAME", "verify: acas, mnist or all (all)"),
-        ("--limit S", "verify: seconds a task (60 for ACAS Xu, 2 for MNIST)"),
+        ("", "similarity: certified radii and probabilities, beside SimCert's"),
+        ("--suite NAME", "verify, similarity: acas, cifar, mnist or all (all)"),
+        ("--limit S", "verify: seconds a task (60 for ACAS Xu, 2 for MNIST); similarity: 10"),
         ("--epsilon E", "verify: only the tasks of this ε, as it is printed (0.05, 0.01, 1)"),
+        ("--images N", "similarity: images around which radii are certified (3)"),
+        ("--samples N", "similarity: sampled inputs at each radius (20000)"),
         ("--data DIR", "where the networks and the published results are (else NNCERT_DATA)"),
         ("--json", "print one JSON object as the last line"),
     ],
@@ -38,6 +42,8 @@ struct Options {
     limit: Option<f64>,
     epsilon: Option<String>,
     suite: Suite,
+    images: Option<usize>,
+    samples: Option<usize>,
 }
 
 impl Options {
@@ -53,7 +59,22 @@ enum Suite {
     #[default]
     All,
     Acas,
+    Cifar,
     Mnist,
+}
+
+impl Suite {
+    fn has_acas(self) -> bool {
+        matches!(self, Self::All | Self::Acas)
+    }
+
+    fn has_cifar(self) -> bool {
+        matches!(self, Self::All | Self::Cifar)
+    }
+
+    fn has_mnist(self) -> bool {
+        matches!(self, Self::All | Self::Mnist)
+    }
 }
 
 /// What was measured: a report for a person, and the figures.
@@ -74,10 +95,13 @@ fn run(mut arguments: lexopt::Parser) -> Result<(), Error> {
                 options.suite = match &*arguments.value()?.string()? {
                     "all" => Suite::All,
                     "acas" => Suite::Acas,
+                    "cifar" => Suite::Cifar,
                     "mnist" => Suite::Mnist,
                     other => return Err(usage(&format!("there is no suite {other:?}"))),
                 }
             }
+            Long("images") => options.images = Some(arguments.value()?.parse()?),
+            Long("samples") => options.samples = Some(arguments.value()?.parse()?),
             Long("data") => data = Some(arguments.value()?),
             Long("json") => json = true,
             Value(value) if name.is_none() => name = Some(value.string()?),
@@ -93,6 +117,7 @@ fn run(mut arguments: lexopt::Parser) -> Result<(), Error> {
     }
     let measurement = match name.as_deref() {
         Some("differential") => differential::measure(&data)?,
+        Some("similarity") => similarity::measure(&data, &options)?,
         Some("verify") => verify::measure(&data, &options)?,
         Some(other) => return Err(usage(&format!("there is no measurement {other:?}"))),
         None => return Err(usage("which measurement?")),

@@ -24,7 +24,7 @@ use serde_json::{Value as Json, json};
 
 use super::acasxu::{Acas, log, properties};
 use super::mnist::Mnist;
-use super::{Measurement, Options, Suite};
+use super::{Measurement, Options};
 use crate::verb::{Error, failed};
 
 /// The default time limits of a task, in seconds.
@@ -47,10 +47,10 @@ struct Totals {
 
 pub(super) fn measure(data: &Path, options: &Options) -> Result<Measurement, Error> {
     let mut results = Results::default();
-    if options.suite != Suite::Mnist {
+    if options.suite.has_acas() {
         results.acas(data, options)?;
     }
-    if options.suite != Suite::Acas {
+    if options.suite.has_mnist() {
         results.mnist(data, options)?;
     }
     Ok(results.report())
