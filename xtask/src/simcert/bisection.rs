@@ -43,7 +43,14 @@ impl PartialEq for Node {
 
 impl Eq for Node {}
 
-/// `γ_max - γ_min` after a time, and how many boxes were bounded.
+/// When a bisection ends.
+#[derive(Clone, Copy)]
+pub(crate) enum Budget {
+    Time(Duration),
+    Boxes(usize),
+}
+
+/// `γ_max - γ_min` at the end, and how many boxes were bounded.
 ///
 /// The boxes that leave the most open are cut first, as in our own search: the paper does
 /// not say its order. Sides are compared relative to those of the whole region.
@@ -52,7 +59,7 @@ pub(crate) fn bisection(
     region: &Region,
     epsilon: f64,
     method: Method,
-    time: Duration,
+    budget: Budget,
 ) -> Result<(f64, usize), Error> {
     let started = Instant::now();
     let bound = |region: Region, weight: f64| -> Result<Node, Error> {
@@ -63,7 +70,11 @@ pub(crate) fn bisection(
     let whole: Vec<f64> = region.free().iter().map(|&i| region.interval(i).width()).collect();
     let (mut open, mut decided) = (BinaryHeap::from([bound(region.clone(), 1.0)?]), 0.0);
     let mut boxes = 1;
-    while started.elapsed() < time {
+    let spent = |boxes: usize| match budget {
+        Budget::Time(time) => started.elapsed() >= time,
+        Budget::Boxes(most) => boxes >= most,
+    };
+    while !spent(boxes) {
         let Some(node) = open.pop() else { break };
         let relative = |at: usize, input: usize| node.region.interval(input).width() / whole[at];
         let longest = region.free().iter().enumerate().max_by(|(a, i), (b, j)| {

@@ -8,7 +8,7 @@ mod limit;
 mod subjects;
 mod ways;
 
-pub(crate) use self::bisection::bisection;
+pub(crate) use self::bisection::{Budget, bisection};
 pub(crate) use self::limit::{limit, quantiles};
 pub(crate) use self::subjects::{Subject, cifar, mnist};
 pub(crate) use self::ways::{CERTAIN, OURS, PROVEN, SIMCERT, WORST_CASE, Way, radii};
