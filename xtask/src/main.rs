@@ -5,13 +5,16 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "commands speak to a terminal")]
 
+mod chart;
 mod demo;
 mod fixtures;
 mod help;
 mod measure;
 mod project;
+mod reproduce;
 mod simcert;
 mod soundness;
+mod svg;
 mod test;
 mod tidy;
 mod verb;
@@ -25,6 +28,7 @@ const VERBS: &[Verb] = &[
     demo::VERB,
     test::VERB,
     measure::VERB,
+    reproduce::VERB,
     fixtures::VERB,
     soundness::VERB,
     tidy::VERB,

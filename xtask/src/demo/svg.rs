@@ -10,6 +10,7 @@ use super::curve::Curves;
 use super::rounding::{down, places};
 use super::row::GAMMA;
 use super::way::{BEST, CURVES, WORST_CASE};
+use crate::svg::{escape, line, text};
 
 /// The words around the picture.
 pub(super) struct Caption {
@@ -268,28 +269,6 @@ fn apart(heights: &[f64]) -> Vec<f64> {
         spread[label] = place;
     }
     spread
-}
-
-fn line(svg: &mut String, from: (f64, f64), to: (f64, f64), style: &str) {
-    let _ = writeln!(
-        svg,
-        "<line x1=\"{:.1}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\" {style}/>",
-        from.0, from.1, to.0, to.1
-    );
-}
-
-fn text(svg: &mut String, at: (f64, f64), anchor: &str, style: &str, fill: &str, words: &str) {
-    let _ = writeln!(
-        svg,
-        "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\" fill=\"{fill}\" {style}>{}</text>",
-        at.0,
-        at.1,
-        escape(words)
-    );
-}
-
-fn escape(words: &str) -> String {
-    words.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]

@@ -44,6 +44,11 @@ impl Row {
 }
 
 impl Acas {
+    /// The names of all networks, of which a folder may lack some.
+    pub(crate) fn names() -> impl Iterator<Item = String> {
+        (1..=5).flat_map(|first| (1..=9).map(move |second| format!("{first}_{second}")))
+    }
+
     /// The pair of a network such as `1_1`, or `None` when the folder lacks a file.
     ///
     /// The copy is rounded to 16 bits once more: most of the published files hold
