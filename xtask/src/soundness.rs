@@ -10,37 +10,43 @@ use crate::verb::{Error, Verb, failed};
 
 pub(crate) const VERB: Verb = Verb {
     name: "soundness",
-    about: "samples networks, regions and points; each point lies inside each bound",
-    options: &[(
-        "--points N",
-        "how many points for dense networks, and for every layer (default 1,000,000)",
-    )],
+    about: "samples networks, regions and points; each bound and each probability holds",
+    options: &[
+        ("--points N", "points for dense networks, and for every layer (default 1,000,000)"),
+        ("--pairs N", "pairs whose probabilities are sampled, a million inputs each (default 300)"),
+    ],
     run,
 };
 
 const DEFAULT_POINTS: u64 = 1_000_000;
+const DEFAULT_PAIRS: u64 = 300;
+/// Of `tests/sampling.rs` of `nncert-similarity`.
+const SAMPLES_A_PAIR: u64 = 1_000_000;
 /// What a case of `tests/layers.rs` has on average: three properties share the number of
 /// cases, with 4, 4 and 6 points each.
 const POINTS_A_LAYER_CASE: u64 = 14;
 
 fn run(mut arguments: lexopt::Parser) -> Result<(), Error> {
-    let mut points = DEFAULT_POINTS;
+    let (mut points, mut pairs) = (DEFAULT_POINTS, DEFAULT_PAIRS);
     while let Some(argument) = arguments.next()? {
         match argument {
-            Long("points") => points = count(&arguments.value()?.string()?)?,
+            Long("points") => points = count("--points", &arguments.value()?.string()?)?,
+            Long("pairs") => pairs = count("--pairs", &arguments.value()?.string()?)?,
             _ => return Err(argument.unexpected().into()),
         }
     }
-    suite("soundness", "NNCERT_SOUNDNESS_POINTS", points, points)?;
+    suite("nncert-bounds", "soundness", "NNCERT_SOUNDNESS_POINTS", points, points)?;
     let cases = points.div_ceil(POINTS_A_LAYER_CASE).min(u64::from(u32::MAX));
-    suite("layers", "NNCERT_LAYER_CASES", cases, cases * POINTS_A_LAYER_CASE)?;
+    suite("nncert-bounds", "layers", "NNCERT_LAYER_CASES", cases, cases * POINTS_A_LAYER_CASE)?;
+    let samples = pairs * SAMPLES_A_PAIR;
+    suite("nncert-similarity", "sampling", "NNCERT_PROBABILITY_PAIRS", pairs, samples)?;
     Ok(())
 }
 
 /// Runs a test file that reads from a variable how much to draw.
-fn suite(test: &str, variable: &str, count: u64, points: u64) -> Result<(), Error> {
+fn suite(package: &str, test: &str, variable: &str, count: u64, points: u64) -> Result<(), Error> {
     let start = Instant::now();
-    let arguments = ["test", "--release", "-p", "nncert-bounds", "--all-features", "--test", test];
+    let arguments = ["test", "--release", "-p", package, "--all-features", "--test", test];
     let mut command = cargo(&arguments);
     command.args(["--", "--nocapture"]).env(variable, count.to_string());
     succeed(&mut command)
@@ -50,10 +56,10 @@ fn suite(test: &str, variable: &str, count: u64, points: u64) -> Result<(), Erro
 }
 
 /// A positive number; `1_000` and `1,000` are how people write it.
-fn count(text: &str) -> Result<u64, Error> {
+fn count(option: &str, text: &str) -> Result<u64, Error> {
     match text.replace(['_', ','], "").parse() {
         Ok(count) if count > 0 => Ok(count),
-        _ => Err(Error::Usage(format!("--points {text:?} is not a positive whole number"))),
+        _ => Err(Error::Usage(format!("{option} {text:?} is not a positive whole number"))),
     }
 }
 
@@ -63,10 +69,10 @@ mod tests {
 
     #[test]
     fn counts() {
-        assert_eq!(count("1_000").unwrap(), 1000);
-        assert_eq!(count("1,000,000").unwrap(), 1_000_000);
+        assert_eq!(count("--points", "1_000").unwrap(), 1000);
+        assert_eq!(count("--points", "1,000,000").unwrap(), 1_000_000);
         for wrong in ["0", "", "-1", "1e6", "many"] {
-            assert!(matches!(count(wrong), Err(Error::Usage(_))), "{wrong}");
+            assert!(matches!(count("--points", wrong), Err(Error::Usage(_))), "{wrong}");
         }
     }
 }

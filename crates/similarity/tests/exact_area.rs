@@ -115,12 +115,18 @@ fn pieces(pair: &PairedNetworks, region: &Region) -> Vec<Piece> {
             }
         }
     }
+    let whole = (number(high[0]) - number(low[0])) * (number(high[1]) - number(low[1]));
+    let sum = pieces.iter().map(|piece| area(&piece.polygon)).fold(Number::zero(), |a, b| a + b);
+    assert_eq!(sum, whole * number(2.0), "the pieces cover the region once");
     pieces
 }
 
 /// The two sides of a ReLU.
 fn split(piece: Piece, network: usize, neuron: usize) -> Vec<Piece> {
     let plane = piece.values[network][neuron].clone();
+    if plane.is_zero() {
+        return vec![piece];
+    }
     let side = |sign: f64| {
         let polygon = clip(&piece.polygon, &plane.scaled(sign, 0.0));
         let mut values = piece.values.clone();
@@ -244,7 +250,9 @@ proptest! {
 
     #[test]
     fn the_class_is_the_same_with_the_exact_probability(pair in pair(), region in region()) {
-        prop_assume!(pair.outputs() >= 2);
+        if pair.outputs() < 2 {
+            return Ok(());
+        }
         let exact = same_class(&pieces(&pair, &region));
         for boxes in [1, 9, 129] {
             for tail in [Tail::Exact, Tail::Best] {
