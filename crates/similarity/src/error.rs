@@ -1,7 +1,7 @@
 //! What is wrong with a question about similarity.
 
 use nncert_bounds::BoundsError;
-use nncert_core::RegionError;
+use nncert_core::{Interval, RegionError};
 
 /// What is wrong with a question about similarity.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
@@ -26,6 +26,25 @@ pub enum SimilarityError {
     Classes {
         /// The outputs of the networks.
         classes: usize,
+    },
+    /// There is not one law for each free input.
+    #[error("{laws} laws for {free} free inputs")]
+    Laws {
+        /// The laws.
+        laws: usize,
+        /// The free inputs of the region.
+        free: usize,
+    },
+    /// A law leaves the region.
+    #[error("input {input} lies between {} and {}, its law between {} and {}",
+        region.lower, region.upper, support.0, support.1)]
+    Support {
+        /// The input.
+        input: usize,
+        /// Between which values the law says it is.
+        support: (f64, f64),
+        /// Between which values the region has it.
+        region: Interval,
     },
     /// The options of a search are out of range.
     #[error("{option} is {value}, which is not {expected}")]

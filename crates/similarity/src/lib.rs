@@ -6,7 +6,8 @@
 //!
 //! - **How likely is it that the outputs agree to `ε`?** [`probability_interval`]
 //!   returns `[γ_min, γ_max]` with `γ_min ≤ P(|f(X) - f'(X)| ≤ ε) ≤ γ_max`, from one pass;
-//!   [`branch_and_bound`] cuts the region until the interval is as narrow as asked for.
+//!   [`branch_and_bound`] cuts the region until the interval is as narrow as asked for;
+//!   [`probability_interval_of`] takes inputs that are not uniform.
 //! - **How likely is it that both choose the same class?** [`top_one_probability`] bounds
 //!   `P(argmax f(X) = argmax f'(X))`, by cuts too.
 //! - **How far from an input does that stay at least `γ`?** [`certified_radius`]
@@ -82,7 +83,9 @@ pub use method::{Method, Propagation};
 #[doc(inline)]
 pub use nncert_bounds::Outputs;
 pub use nncert_prob::{Confidence, Probability, Tail};
-pub use probability::{ProbabilityInterval, probability_interval, probability_within};
+pub use probability::{
+    ProbabilityInterval, probability_interval, probability_interval_of, probability_within,
+};
 pub use radius::{
     CertifiedRadius, Probe, RadiusSearch, RadiusVerdict, UnknownRadius, certified_radius,
     certified_radius_observed, worst_case_radius,

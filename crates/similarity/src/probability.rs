@@ -5,7 +5,7 @@ use core::fmt;
 use nncert_bounds::{AffineForm, Envelope, PairBounds};
 use nncert_core::directed::{add_up, sub_up};
 use nncert_core::{PairedNetworks, Region};
-use nncert_prob::{LinearForm, Probability, Tail, Uniform};
+use nncert_prob::{Distribution, LinearForm, Probability, Tail, Uniform};
 
 use crate::method::check_outputs;
 use crate::union::{Event, any_of};
@@ -97,6 +97,65 @@ pub fn probability_within(
     Ok(ProbabilityInterval { lower, upper, epsilon, method, bounds, boxes: 1 })
 }
 
+/// [`probability_interval`] for inputs that are not uniform.
+///
+/// ```text
+/// γ_min ≤ P(|f_o(X) - f'_o(X)| ≤ ε for all chosen outputs o) ≤ γ_max,   X_i independent of law i
+/// ```
+///
+/// `inputs` has one law for each free input of the region, in their order: a triangular or
+/// truncated Gaussian one, a discrete one for pixels on a grid, or any other
+/// [`Distribution`]. A product of different kinds is a slice of `&dyn Distribution`. Each
+/// law lies within the region's interval; the region may be wider.
+///
+/// Guarantee: sound, as far as the laws are what they say; both ends are rounded outward.
+///
+/// # Errors
+///
+/// As [`probability_interval`], and [`SimilarityError::Laws`] or [`SimilarityError::Support`]
+/// for laws that do not fit the region.
+///
+/// # Examples
+///
+/// ```
+/// # use nalgebra::{dmatrix, dvector};
+/// # use nncert_core::{Affine, Domain, Network, PairedNetworks, Region};
+/// use nncert_prob::{Triangular, Uniform};
+/// use nncert_similarity::{Method, probability_interval, probability_interval_of};
+///
+/// // f(x) - f'(x) = 0.5 x, which is at most 0.25 in size for half of [-1, 1].
+/// let network = |w: f64| Network::relu_mlp(vec![Affine::new(dmatrix![w], dvector![0.0])]);
+/// let pair = PairedNetworks::new(&network(1.5)?, &network(1.0)?)?;
+/// let region = Region::linf_ball(&[0.0], 1.0, &Domain::Everything)?;
+/// // Near its middle the triangular law is more often: 3/4 in place of 1/2.
+/// let law = [Triangular::new(-1.0, 0.0, 1.0)?];
+/// let found = probability_interval_of(&pair, &region, &law, 0.25, Method::default())?;
+/// assert!(found.lower.get() > 0.749 && found.upper.get() < 0.751);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn probability_interval_of<D: Distribution>(
+    pair: &PairedNetworks,
+    region: &Region,
+    inputs: &[D],
+    epsilon: f64,
+    method: Method,
+) -> Result<ProbabilityInterval, SimilarityError> {
+    check(pair.outputs(), epsilon, method.outputs)?;
+    let free = region.free();
+    if inputs.len() != free.len() {
+        return Err(SimilarityError::Laws { laws: inputs.len(), free: free.len() });
+    }
+    for (law, &input) in inputs.iter().zip(free) {
+        let ((least, most), side) = (law.support(), region.interval(input));
+        if !(side.lower <= least && least <= most && most <= side.upper) {
+            return Err(SimilarityError::Support { input, support: (least, most), region: side });
+        }
+    }
+    let bounds = method.bound(pair, region)?;
+    let (lower, upper) = bracket_of(&bounds, inputs, epsilon, method);
+    Ok(ProbabilityInterval { lower, upper, epsilon, method, bounds, boxes: 1 })
+}
+
 /// `γ_min` and `γ_max` from bounds of some outputs, of which those count that the method
 /// names.
 pub(crate) fn bracket(
@@ -104,15 +163,24 @@ pub(crate) fn bracket(
     epsilon: f64,
     method: Method,
 ) -> (Probability, Probability) {
-    let inputs = uniform_inputs(&bounds.region);
+    bracket_of(bounds, &uniform_inputs(&bounds.region), epsilon, method)
+}
+
+/// The same for other laws of the free inputs.
+fn bracket_of<D: Distribution>(
+    bounds: &PairBounds,
+    inputs: &[D],
+    epsilon: f64,
+    method: Method,
+) -> (Probability, Probability) {
     let (mut events, mut upper) = (Vec::new(), Probability::ONE);
     let chosen = bounds.outputs.iter().enumerate().filter(|(o, _)| method.outputs.includes(*o));
     for (_, envelope) in chosen {
-        let one = Output { envelope, bounds, inputs: &inputs, tail: method.tail };
+        let one = Output { envelope, bounds, inputs, tail: method.tail };
         events.extend(one.outside(epsilon));
         upper = upper.min(one.inside(epsilon));
     }
-    let outside = any_of(events, &inputs, method.tail);
+    let outside = any_of(events, inputs, method.tail);
     (outside.complement_down(), upper)
 }
 
@@ -134,14 +202,14 @@ pub(crate) fn uniform_inputs(region: &Region) -> Vec<Uniform> {
 }
 
 /// One output and what is known about it.
-struct Output<'a> {
+struct Output<'a, D> {
     envelope: &'a Envelope,
     bounds: &'a PairBounds,
-    inputs: &'a [Uniform],
+    inputs: &'a [D],
     tail: Tail,
 }
 
-impl Output<'_> {
+impl<D: Distribution> Output<'_, D> {
     /// The events that hold `|δ| > ε`: `δᵁ > ε` and `δᴸ < -ε`, where they are possible.
     fn outside(&self, epsilon: f64) -> Vec<Event> {
         let Envelope { lower, upper, bounds } = self.envelope;
@@ -180,7 +248,7 @@ impl Output<'_> {
     fn tail(
         &self,
         form: &AffineForm,
-        tail: impl FnOnce(&LinearForm<'_, Uniform>) -> Probability,
+        tail: impl FnOnce(&LinearForm<'_, D>) -> Probability,
     ) -> Probability {
         let free = self.bounds.region.free().iter();
         let coefficients: Vec<f64> = free.map(|&input| form.coefficients[input]).collect();

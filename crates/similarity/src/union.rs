@@ -10,7 +10,7 @@
 //! `P(B)`, and the bound far better than the union bound. It is never worse.
 
 use nncert_core::directed::{add_up, mul_down, mul_up};
-use nncert_prob::{LinearForm, Probability, Tail, Uniform};
+use nncert_prob::{Distribution, LinearForm, Probability, Tail};
 
 /// `c · X + d > 0`, and at least its probability.
 #[derive(Clone, Debug)]
@@ -26,7 +26,11 @@ pub(crate) struct Event {
 const COMPARED: usize = 3;
 
 /// At least the probability that some event happens.
-pub(crate) fn any_of(mut events: Vec<Event>, inputs: &[Uniform], tail: Tail) -> Probability {
+pub(crate) fn any_of<D: Distribution>(
+    mut events: Vec<Event>,
+    inputs: &[D],
+    tail: Tail,
+) -> Probability {
     let all = Probability::sum_up(events.iter().map(|event| event.probability));
     // The likeliest first: what it implies costs nothing.
     events.sort_by_key(|event| core::cmp::Reverse(event.probability));
@@ -48,11 +52,11 @@ pub(crate) fn scale(event: &Event) -> f64 {
 }
 
 /// At least the probability of `event` without `other`, for any `factor`.
-pub(crate) fn beyond(
+pub(crate) fn beyond<D: Distribution>(
     event: &Event,
     other: &Event,
     factor: f64,
-    inputs: &[Uniform],
+    inputs: &[D],
     tail: Tail,
 ) -> Probability {
     if !(factor > 0.0 && factor.is_finite()) {
@@ -62,7 +66,8 @@ pub(crate) fn beyond(
     let mut lost = 0.0;
     let pairs = event.coefficients.iter().zip(&other.coefficients).zip(inputs);
     let coefficients = pairs.map(|((b, a), input)| {
-        let size = input.lower().abs().max(input.upper().abs());
+        let (least, most) = input.support();
+        let size = least.abs().max(most.abs());
         let rounding = mul_up(2.0 * f64::EPSILON, add_up(b.abs(), mul_up(factor, a.abs())));
         lost = add_up(lost, mul_up(rounding + f64::MIN_POSITIVE, size).next_up());
         b - factor * a
@@ -77,6 +82,8 @@ pub(crate) fn beyond(
 
 #[cfg(test)]
 mod tests {
+    use nncert_prob::Uniform;
+
     use super::*;
 
     fn event(coefficients: &[f64], constant: f64, inputs: &[Uniform]) -> Event {
