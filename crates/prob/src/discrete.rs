@@ -43,6 +43,14 @@ pub enum DiscreteError {
         /// The sum.
         sum: f64,
     },
+    /// The stored bounds of a probability are no bounds, or those of all leave out 1.
+    #[error("bounds {lower} and {upper} of probabilities")]
+    InvalidBounds {
+        /// The lower bound, of one or of the sum.
+        lower: f64,
+        /// The upper bound.
+        upper: f64,
+    },
     /// A probability lies outside `[0, 1]`.
     #[error("probability {value} outside [0, 1]")]
     InvalidProbability {
@@ -72,6 +80,11 @@ pub enum DiscreteError {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(try_from = "crate::stored::Discrete", into = "crate::stored::Discrete")
+)]
 pub struct Discrete {
     atoms: Vec<Atom>,
     support: (f64, f64),
@@ -137,6 +150,30 @@ impl Discrete {
         let zero = Atom { value: 0.0, probability: (sub_down(1.0, p), sub_up(1.0, p)) };
         let one = Atom { value: 1.0, probability: (p, p) };
         Ok(Self::of([zero, one].into_iter().filter(|atom| atom.probability.1 > 0.0).collect()))
+    }
+
+    /// The law of these values with bounds of their probabilities, if there can be one.
+    #[cfg(feature = "serde")]
+    pub(crate) fn from_atoms(atoms: Vec<Atom>) -> Result<Self, DiscreteError> {
+        if atoms.is_empty() {
+            return Err(DiscreteError::Empty);
+        }
+        for (index, atom) in atoms.iter().enumerate() {
+            let (value, (lower, upper)) = (atom.value, atom.probability);
+            if !value.is_finite() {
+                return Err(DiscreteError::NotFinite { index, value });
+            }
+            if !(0.0 <= lower && lower <= upper && upper <= 1.0) {
+                return Err(DiscreteError::InvalidBounds { lower, upper });
+            }
+        }
+        let lower = sum_down(atoms.iter().map(|atom| atom.probability.0));
+        let upper = sum_up(atoms.iter().map(|atom| atom.probability.1));
+        if lower <= 1.0 && 1.0 <= upper {
+            Ok(Self::of(atoms))
+        } else {
+            Err(DiscreteError::InvalidBounds { lower, upper })
+        }
     }
 
     /// The law of at least one atom.

@@ -150,6 +150,8 @@ mod probability;
 mod rounding;
 mod sided;
 mod sprt;
+#[cfg(feature = "serde")]
+mod stored;
 #[cfg(feature = "proptest")]
 #[cfg_attr(docsrs, doc(cfg(feature = "proptest")))]
 pub mod strategies;

@@ -52,6 +52,11 @@ pub enum TriangularError {
 /// # Ok::<(), nncert_prob::TriangularError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(try_from = "crate::stored::Triangular", into = "crate::stored::Triangular")
+)]
 pub struct Triangular {
     lower: f64,
     mode: f64,

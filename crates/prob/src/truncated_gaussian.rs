@@ -69,6 +69,14 @@ pub enum TruncatedGaussianError {
 /// 1. S. Boucheron, G. Lugosi, P. Massart, *Concentration Inequalities*, Oxford University Press, 2013, chapter 5: a
 ///    density `exp(-V)` with `V'' ≥ 1/σ²` has a logarithmic Sobolev inequality, and by Herbst's argument the proxy `σ²`.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(
+        try_from = "crate::stored::TruncatedGaussian",
+        into = "crate::stored::TruncatedGaussian"
+    )
+)]
 pub struct TruncatedGaussian {
     centre: f64,
     deviation: f64,

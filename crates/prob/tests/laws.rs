@@ -131,3 +131,34 @@ proptest! {
         prop_assert!(bound <= exponent.exp() * (1.0 + 1e-6) + 1e-300, "{bound} above {} at {lambda}", exponent.exp());
     }
 }
+
+#[cfg(feature = "proptest")]
+mod mixed {
+    use nncert_prob::strategies::{law, number};
+    use nncert_prob::{Distribution, LinearForm, Tail};
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Brackets of a sum of laws of any kind say nothing that contradicts another
+        /// threshold, or a tail bound.
+        #[test]
+        fn brackets_do_not_contradict_each_other(
+            terms in prop::collection::vec((number(), law()), 1..5),
+            constant in number(),
+            (x, y) in (number(), number()),
+        ) {
+            let coefficients: Vec<f64> = terms.iter().map(|(c, _)| *c).collect();
+            let laws: Vec<&dyn Distribution> = terms.iter().map(|(_, law)| law.as_ref()).collect();
+            let form = LinearForm::new(&coefficients, constant, &laws).unwrap();
+            let (below, above) = (form.cdf(x.min(y)), form.cdf(x.max(y)));
+            prop_assert!(below.lower <= below.upper && above.lower <= above.upper);
+            prop_assert!(below.lower <= above.upper, "{below:?} {above:?}");
+            for tail in Tail::ALL {
+                // P(Z ≤ y) ≥ 1 - P(Z ≥ y), and P(Z ≤ x) is itself a lower tail.
+                let least = form.upper_tail(x.max(y), tail).complement_down();
+                prop_assert!(least <= above.upper, "{tail} {least} {above:?}");
+                prop_assert!(below.lower <= form.lower_tail(x.min(y), tail), "{tail} {below:?}");
+            }
+        }
+    }
+}

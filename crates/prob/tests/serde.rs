@@ -1,6 +1,9 @@
 //! Stored forms, and that reading them validates.
 
-use nncert_prob::{Confidence, LinearForm, Moments, Probability, Tail, Uniform};
+use nncert_prob::{
+    Confidence, Discrete, LinearForm, Moments, Probability, Tail, Triangular, TruncatedGaussian,
+    Uniform,
+};
 
 #[test]
 fn stored_forms_are_read_back() {
@@ -21,7 +24,30 @@ fn stored_forms_are_read_back() {
 }
 
 #[test]
+fn every_law_is_read_back() {
+    fn same<L>(law: &L)
+    where
+        L: serde::Serialize + serde::de::DeserializeOwned + PartialEq + core::fmt::Debug,
+    {
+        let text = serde_json::to_string(law).unwrap();
+        assert_eq!(serde_json::from_str::<L>(&text).unwrap(), *law, "{text}");
+    }
+    same(&Triangular::new(-0.1, 0.3, 0.7).unwrap());
+    same(&TruncatedGaussian::new(0.3, 0.1, 0.0, 1.0).unwrap());
+    same(&Discrete::grid(0.0, 1.0, 256).unwrap());
+    same(&Discrete::bernoulli(0.1).unwrap());
+    same(&Discrete::new(&[0.1, 0.2, 0.1], &[1.0, 2.0, 4.0]).unwrap());
+}
+
+#[test]
 fn reading_validates() {
+    assert!(serde_json::from_str::<Triangular>(r#"{"lower":0.0,"mode":2.0,"upper":1.0}"#).is_err());
+    let gauss = r#"{"centre":0.0,"deviation":-1.0,"lower":-1.0,"upper":1.0}"#;
+    assert!(serde_json::from_str::<TruncatedGaussian>(gauss).is_err());
+    for atoms in ["[]", "[[0.0,[0.5,0.4]]]", "[[0.0,[0.5,0.6]]]", "[[0.0,[0.9,1.5]]]"] {
+        let text = format!(r#"{{"atoms":{atoms}}}"#);
+        assert!(serde_json::from_str::<Discrete>(&text).is_err(), "{text}");
+    }
     assert!(serde_json::from_str::<Uniform>(r#"{"lower":1.0,"upper":0.0}"#).is_err());
     assert!(serde_json::from_str::<Probability>("1.5").is_err());
     assert!(serde_json::from_str::<Confidence>("1.0").is_err());

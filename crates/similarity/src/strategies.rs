@@ -10,7 +10,11 @@ use crate::{Method, Outputs, Propagation};
 
 /// Methods: every propagation and every tail, for all outputs or the first.
 pub fn method() -> impl Strategy<Value = Method> + Clone {
-    let propagation = prop_oneof![Just(Propagation::Differential), Just(Propagation::Forward)];
+    let propagation = prop_oneof![
+        4 => Just(Propagation::Differential),
+        4 => Just(Propagation::Forward),
+        1 => Just(Propagation::Alpha),
+    ];
     let tail = prop::sample::select(Tail::ALL.to_vec());
     let outputs = prop_oneof![Just(Outputs::All), Just(Outputs::One(0))];
     (propagation, tail, outputs).prop_map(|(propagation, tail, outputs)| Method {
