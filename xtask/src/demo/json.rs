@@ -104,7 +104,7 @@ mod tests {
         let (study, rows) = study(true);
         let value = json(&study, &rows, 3, &curves());
         assert_eq!(value["rows"].as_array().unwrap().len(), 3);
-        assert_eq!(value["rows"][0]["radii"]["methods"][3]["tail"], "best");
+        assert_eq!(value["rows"][0]["radii"]["methods"][3]["tail"], "exact");
         assert_eq!(value["curves"]["methods"].as_array().unwrap().len(), CURVES.len());
         assert_eq!(value["curves"]["chance"].as_array().unwrap().len(), 6);
         assert!(!value.to_string().contains('\n'));

@@ -54,7 +54,7 @@ const STYLES: [Style; CURVES.len()] = [
     Style { colour: "#e69f00", width: 2.2, dashes: "", label: "Hoeffding" },
     Style { colour: "#009e73", width: 2.2, dashes: "", label: "Bernstein, per summand" },
     Style { colour: "#56b4e9", width: 2.2, dashes: "", label: "Sub-Gaussian" },
-    Style { colour: "#0072b2", width: 3.4, dashes: "", label: "Best (Chernoff)" },
+    Style { colour: "#0072b2", width: 3.4, dashes: "", label: "nncert (exact tails)" },
 ];
 
 /// Where values lie on the card.

@@ -129,7 +129,7 @@ fn legend(study: &Study) -> String {
         ("", format!("{}{mean}", words.unit)),
     ];
     lines.extend(COLUMNS.iter().map(|way| (way.name, way.about.to_owned())));
-    lines.push(("gain", "of Best over the worst case".to_owned()));
+    lines.push(("gain", "of nncert over the worst case".to_owned()));
     let mut text: String =
         lines.iter().map(|(name, meaning)| format!("  {name:18}{meaning}\n")).collect();
     text +=

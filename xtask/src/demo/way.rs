@@ -12,7 +12,7 @@ pub(super) struct Way {
 }
 
 const DIFFERENTIAL: Method =
-    Method { propagation: Propagation::Differential, tail: Tail::Best, outputs: Outputs::All };
+    Method { propagation: Propagation::Differential, tail: Tail::Exact, outputs: Outputs::All };
 
 pub(super) const WORST_CASE: Way = Way {
     name: "worst case",
@@ -44,11 +44,8 @@ const SUB_GAUSSIAN: Way = Way {
     method: DIFFERENTIAL.with_tail(Tail::SubGaussian),
 };
 
-pub(super) const BEST: Way = Way {
-    name: "Best",
-    about: "at random, by the best tail of nncert, mostly Chernoff's with exact moments",
-    method: DIFFERENTIAL,
-};
+pub(super) const BEST: Way =
+    Way { name: "nncert", about: "at random, by the exact tails of nncert", method: DIFFERENTIAL };
 
 pub(super) const SIMCERT: Way = Way {
     name: "SimCert",
