@@ -101,15 +101,15 @@ fn pieces(pair: &PairedNetworks, region: &Region) -> Vec<Piece> {
         .map(|network| network.affine_layers().cloned().collect::<Vec<_>>());
     for depth in 0..layers[0].len() {
         for piece in &mut pieces {
-            for network in 0..2 {
-                piece.values[network] = affine(&layers[network][depth], &piece.values[network]);
+            for (values, layers) in piece.values.iter_mut().zip(&layers) {
+                *values = affine(&layers[depth], values);
             }
         }
         if depth + 1 == layers[0].len() {
             break;
         }
-        for network in 0..2 {
-            for neuron in 0..layers[network][depth].bias.len() {
+        for (network, layers) in layers.iter().enumerate() {
+            for neuron in 0..layers[depth].bias.len() {
                 pieces =
                     pieces.into_iter().flat_map(|piece| split(piece, network, neuron)).collect();
             }
