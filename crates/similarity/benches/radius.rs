@@ -1,11 +1,12 @@
-//! How long a probability and a certified radius take on the digits networks.
+//! How long probabilities, a certified radius and a certified curve take on the digits networks.
 
 #![allow(missing_docs, reason = "criterion's macros")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use nncert_core::{Domain, compress, io};
 use nncert_similarity::{
-    Balls, Confidence, Method, RadiusSearch, certified_radius, probability_interval,
+    Balls, BranchOptions, Confidence, Method, RadiusSearch, Tail, branch_and_bound,
+    certified_curve, certified_radius, probability_interval, top_one_probability,
 };
 
 fn radius(criterion: &mut Criterion) {
@@ -20,7 +21,7 @@ fn radius(criterion: &mut Criterion) {
         let copy = compress::int8(&f, compress::Granularity::PerChannel).expect("it fits");
         let pair = copy.pair(&f).expect("the same shape");
         let region = balls.region(0.05).expect("inside the domain");
-        for (label, method) in [("best", Method::default()), ("simcert", Method::SIMCERT)] {
+        for (label, method) in [("default", Method::default()), ("simcert", Method::SIMCERT)] {
             criterion.bench_function(&format!("probability/{name}/{label}"), |bench| {
                 bench.iter(|| probability_interval(&pair, &region, 0.2, method));
             });
@@ -28,6 +29,19 @@ fn radius(criterion: &mut Criterion) {
                 bench.iter(|| certified_radius(&pair, &balls, 0.2, gamma, method, &search));
             });
         }
+        let cuts = BranchOptions { width: 0.0, boxes: 65, ..BranchOptions::default() };
+        criterion.bench_function(&format!("65_boxes/{name}"), |bench| {
+            bench.iter(|| branch_and_bound(&pair, &region, 0.1, Method::default(), &cuts));
+        });
+        let one = BranchOptions { boxes: 1, ..cuts };
+        criterion.bench_function(&format!("top_one/{name}"), |bench| {
+            bench.iter(|| top_one_probability(&pair, &region, Tail::Exact, &one));
+        });
+        let gammas =
+            [0.05, 0.25, 0.5, 0.75, 0.9999].map(|g| Confidence::new(g).expect("in (0, 1)"));
+        criterion.bench_function(&format!("curve_of_5/{name}"), |bench| {
+            bench.iter(|| certified_curve(&pair, &balls, 0.2, &gammas, Method::default(), &search));
+        });
     }
 }
 

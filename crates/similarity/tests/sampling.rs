@@ -106,5 +106,4 @@ fn sampling_never_contradicts() {
     }
     // Most questions have an answer that is more than [0, 1].
     assert!(told > pairs, "{told} of {}", 3 * pairs);
-    println!("{pairs} pairs, {samples} samples each");
 }
