@@ -134,13 +134,24 @@ impl<'a> Bisection<'a> {
     fn bound(&mut self, tasks: &[Task<'_>]) -> Result<Vec<BoundedBox>, BoundsError> {
         let groups: Vec<&[Task<'_>]> = tasks.chunks(self.group).collect();
         let (graph, outputs) = (&self.graph, &self.outputs);
-        let bounded = in_parallel(&groups, &mut self.scratch, |scratch, tasks| {
-            let (regions, known): (Vec<Region>, Vec<_>) = tasks.iter().cloned().unzip();
-            let bounded = differential_within(scratch, graph, &regions, outputs, &known)?;
-            Ok(bounded.into_iter().map(|(bounds, lessons)| keep(graph, bounds, lessons)).collect())
-        });
-        let bounded: Result<Vec<Vec<BoundedBox>>, BoundsError> = bounded.into_iter().collect();
-        Ok(bounded?.into_iter().flatten().collect())
+        let mut all = Ok(Vec::with_capacity(tasks.len()));
+        in_parallel(
+            groups.len(),
+            &mut all,
+            &mut self.scratch,
+            |_, scratch, at| {
+                let (regions, known): (Vec<Region>, Vec<_>) = groups[at].iter().cloned().unzip();
+                let bounded = differential_within(scratch, graph, &regions, outputs, &known)?;
+                let boxes = bounded.into_iter().map(|(b, lessons)| keep(graph, b, lessons));
+                Ok(boxes.collect::<Vec<_>>())
+            },
+            |all, _, _, bounded: Result<Vec<BoundedBox>, BoundsError>| match (&mut *all, bounded) {
+                (Ok(all), Ok(bounded)) => all.extend(bounded),
+                (Ok(_), Err(error)) => *all = Err(error),
+                (Err(_), _) => {}
+            },
+        );
+        all
     }
 }
 
