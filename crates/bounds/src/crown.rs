@@ -220,12 +220,14 @@ pub fn crown_ibp(network: &Network, region: &Region) -> Result<NetworkBounds, Bo
     crown_limited(network, region, 0)
 }
 
-/// [`crown`] with rows for some neurons of each layer only, at most `rows` of them; the
-/// others have interval bounds.
+/// [`crown`] with rows for some neurons only, at most `rows` in all; the others have
+/// interval bounds.
 ///
-/// Rows go to the unstable neurons whose lines are furthest apart. Between [`crown_ibp`]
-/// (none) and [`crown`] (as many as there are) in cost and tightness: for convolutional
-/// networks whose unstable neurons are too many for a row each.
+/// The first layers come first: their rows are cheap, and all that follows rests on them.
+/// Where a layer has more unstable neurons than rows are left, these go to those whose
+/// lines are furthest apart. Between [`crown_ibp`] (no rows) and [`crown`] (as many as it
+/// takes) in cost and tightness: for convolutional networks whose unstable neurons are too
+/// many for a row each.
 ///
 /// The bounds are never looser than those of [`interval`](crate::interval).
 ///
@@ -264,7 +266,7 @@ pub fn crown_limited(
 pub(crate) struct How {
     pub(crate) relaxations: Relaxations,
     pub(crate) rounding: Rounding,
-    /// How many neurons of each stage have rows of their own.
+    /// How many neurons between have rows of their own, the first stages first.
     pub(crate) rows: usize,
     /// How rows are optimised, if they are.
     pub(crate) alpha: Option<AlphaOptions>,
@@ -303,20 +305,22 @@ pub(crate) fn run_into(
     chain.free = how.alpha.is_some();
     let mut pending = core::mem::take(&mut scratch.images);
     let mut between = 0;
+    let mut left = how.rows;
     loop {
         chain.pending(&mut pending, scratch)?;
         let Some(gate) = chain.gate() else { break };
         if let Gate::Activation(activation) = gate {
-            if how.rows > 0 {
+            if left > 0 {
                 let mut unstable = Selection::new(scratch);
                 for image in &*pending {
                     let x = |n: usize| image.bounds.get(n);
                     let all = 0..image.bounds.len();
                     let mixed = all.filter(|&n| !is_linear_on(activation, x(n)));
                     let gap = |n| line_gap(&lines(gate, &how.relaxations, x(n)), x(n));
-                    unstable.push_best(mixed, how.rows, gap);
+                    unstable.push_best(mixed, left, gap);
                 }
                 refine(&mut chain, &mut pending, &unstable, how.alpha.as_ref(), scratch);
+                left -= unstable.len();
                 unstable.recycle(scratch);
             }
             if bounds.pre_activations.len() == between {

@@ -136,21 +136,39 @@ pub fn differential_in(
     run(scratch, pair, region, How::default())
 }
 
-/// [`differential`] with rows for some neurons of each layer only, at most `rows` of them;
-/// the others have interval bounds.
+/// [`differential`] with rows for some neurons only, at most `rows` in all; the others
+/// have interval bounds.
 ///
-/// Rows go to the neurons whose difference is bounded most loosely. With 0 they are for
-/// the outputs alone, as in [`crown_ibp`](crate::crown_ibp): three passes backward,
-/// whatever the size of the networks.
+/// As in [`crown_limited`](crate::crown_limited) the first layers come first, and in a
+/// layer the neurons whose difference is bounded most loosely. With no rows but those of
+/// the outputs, as in [`crown_ibp`](crate::crown_ibp), it is three passes backward, whatever
+/// the size of the networks.
 ///
-/// The bounds are never looser than those of [`interval`](crate::interval), of either network and
-/// of what is between them.
+/// The bounds are never looser than those of [`interval`](crate::interval), of either
+/// network, and of `f - f'` as the difference of the two.
 ///
 /// Guarantee: sound.
 ///
 /// # Errors
 ///
 /// As [`differential`].
+///
+/// # Examples
+///
+/// ```
+/// # use nalgebra::{dmatrix, dvector};
+/// # use nncert_core::{Affine, Domain, Network, PairedNetworks, Region};
+/// # use nncert_bounds::{differential, differential_limited};
+/// # let network = |w: f64| Network::relu_mlp(vec![
+/// #     Affine::new(dmatrix![w; -1.0], dvector![0.0, 0.5]),
+/// #     Affine::new(dmatrix![1.0, 1.0], dvector![0.0]),
+/// # ]);
+/// let pair = PairedNetworks::new(&network(1.0)?, &network(1.125)?)?;
+/// let region = Region::linf_ball(&[0.0], 1.0, &Domain::Everything)?;
+/// let (all, none) = (differential(&pair, &region)?, differential_limited(&pair, &region, 0)?);
+/// assert!(none.epsilon() >= all.epsilon() && none.products < all.products);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn differential_limited(
     pair: &PairedNetworks,
     region: &Region,

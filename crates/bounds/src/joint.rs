@@ -46,6 +46,8 @@ pub(crate) struct Joint<'a> {
     /// What the bounds of each box owe to each input; empty when it is not asked for.
     pub(crate) influence: Vec<Influence>,
     how: How,
+    /// How many neurons may still have rows.
+    left: usize,
 }
 
 /// The next stage before its gates are relaxed, box by box.
@@ -103,6 +105,7 @@ impl<'a> Joint<'a> {
             coarse: false,
             influence: Vec::new(),
             how,
+            left: how.rows,
         };
         joint.original.free = how.alpha.is_some();
         joint.compressed.free = how.alpha.is_some();
@@ -120,7 +123,7 @@ impl<'a> Joint<'a> {
         loop {
             self.pending(&mut layer, scratch)?;
             let Some(gate) = self.original.gate() else { break };
-            if let (Gate::Activation(activation), 1..) = (gate, self.how.rows) {
+            if let (Gate::Activation(activation), 1..) = (gate, self.left) {
                 self.refine(&mut layer, activation, scratch);
             }
             self.pass(&layer, gate, scratch);
@@ -213,8 +216,9 @@ impl<'a> Joint<'a> {
             let all = (0..layer.difference[index].bounds.len())
                 .filter(|&neuron| layer.is_mixed((index, neuron), activation));
             let width = |neuron| layer.difference[index].bounds.get(neuron).width();
-            mixed.push_best(all, self.how.rows, width);
+            mixed.push_best(all, self.left, width);
         }
+        self.left -= mixed.iter().map(<[usize]>::len).max().unwrap_or(0);
         let mut coarse = (0, 0);
         let (count, size) = mixed.parts(self.original.batch());
         for part in 0..count {

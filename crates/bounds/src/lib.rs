@@ -59,8 +59,8 @@
 //!
 //! On a convolutional network of some size CROWN's intermediate bounds are most of the
 //! work: a row for every unstable neuron. [`crown_limited`] and [`differential_limited`]
-//! take rows for the neurons that need them most, so many a layer, and intervals for the
-//! others; [`crown_ibp`] takes intervals for all of them and substitutes backward from the
+//! take so many rows, for the first layers and the neurons that need them most, and
+//! intervals for the others; [`crown_ibp`] takes intervals for all of them and substitutes backward from the
 //! outputs alone; [`interval`] is cheaper still.
 //!
 //! # An envelope
