@@ -17,9 +17,9 @@ use nalgebra::DMatrix;
 
 use crate::chain::{Chain, Step};
 use crate::dense::Image;
-use crate::free::{Ascent, through_free_gate};
+use crate::free::Ascent;
 use crate::intervals::Intervals;
-use crate::kernel::{Charged, GateLines};
+use crate::kernel::GateLines;
 use crate::rows::{Rows, Span};
 use crate::scratch::Scratch;
 use crate::selection::Selection;
@@ -150,11 +150,8 @@ impl Climb for Slopes<'_, '_> {
         tape.iter_mut().filter_map(Option::take).for_each(|matrix| scratch.give(matrix));
         chain.rows_through(pending, neurons, scratch, |index, rows, constants, spans, scratch| {
             tape[index] = Some(scratch.copy(rows));
-            let step = &chain.steps[index];
-            match &ascents[index] {
-                Some(ascent) if *moved => step.through_free_gate(ascent, rows, constants, spans),
-                _ => step.through_gate(rows, constants, spans, outward),
-            }
+            let slopes = ascents[index].as_ref().filter(|_| *moved);
+            chain.steps[index].through_gate(rows, constants, spans, outward, slopes);
         })
     }
 
@@ -203,24 +200,6 @@ impl Step {
             let groups = self.gates.iter().zip(&*self.limits);
             Ascent::new(groups.map(|(gate, limits)| (&gate.lower_slope[..], limits)), neurons)
         })
-    }
-
-    /// Moves rows past the gate, each by lower slopes of its own.
-    fn through_free_gate(
-        &self,
-        ascent: &Ascent,
-        rows: &mut DMatrix<f64>,
-        constants: &mut [Charged],
-        spans: &[Span],
-    ) {
-        let width = rows.nrows();
-        for (span, (gate, &toll)) in spans.iter().zip(self.gates.iter().zip(&self.tolls)) {
-            let columns = span.columns();
-            let part = columns.start * width..columns.end * width;
-            let slopes = &ascent.values.as_slice()[part.clone()];
-            let rows = &mut rows.as_mut_slice()[part];
-            through_free_gate(rows, slopes, &mut constants[columns], gate, toll);
-        }
     }
 }
 

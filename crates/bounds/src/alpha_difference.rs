@@ -5,12 +5,12 @@ use nncert_core::{Activation, Interval};
 
 use crate::activation::apart_faces;
 use crate::alpha::{AlphaOptions, Climb, add_biases, climb, minimisers};
-use crate::free::{Ascent, Choice, Mixed, through_free_difference_gate};
+use crate::free::Ascent;
 use crate::intervals::Intervals;
 use crate::joint::{Joint, JointPending};
-use crate::kernel::{Charged, GateFaces, GateLines};
+use crate::kernel::{GateFaces, GateLines};
 use crate::relu::{Face, Faces, relu_lines};
-use crate::rows::{Rows, Span};
+use crate::rows::Rows;
 use crate::scratch::Scratch;
 use crate::selection::Selection;
 
@@ -59,9 +59,9 @@ pub(crate) fn mixing_charge(one: &Faces, other: &Faces, x: Interval, delta: Inte
 }
 
 /// The numbers that rows choose at one stage.
-struct Choices {
-    slopes: Ascent,
-    shares: Ascent,
+pub(crate) struct Choices {
+    pub(crate) slopes: Ascent,
+    pub(crate) shares: Ascent,
 }
 
 impl Joint<'_> {
@@ -87,33 +87,6 @@ impl Joint<'_> {
         let mixes = Mixes { joint: self, layer, neurons, choices, tape, moved: false };
         climb(mixes, self.original.input, how, scratch)
     }
-
-    fn through_free_gate(
-        &self,
-        index: usize,
-        choice: &Choices,
-        (delta, x): (&mut DMatrix<f64>, &mut DMatrix<f64>),
-        constants: &mut [Charged],
-        spans: &[Span],
-    ) {
-        let (step, width) = (&self.steps[index], x.nrows());
-        for (at, span) in spans.iter().enumerate() {
-            let columns = span.columns();
-            let part = columns.start * width..columns.end * width;
-            let freedom = &step.freedom[at];
-            through_free_difference_gate(
-                (&mut delta.as_mut_slice()[part.clone()], &mut x.as_mut_slice()[part.clone()]),
-                Choice {
-                    slopes: &choice.slopes.values.as_slice()[part.clone()],
-                    shares: &choice.shares.values.as_slice()[part],
-                },
-                &mut constants[columns],
-                Mixed { faces: &step.faces[at], others: &freedom.others, charge: &freedom.charge },
-                &self.original.steps[index].gates[at],
-                step.tolls[at],
-            );
-        }
-    }
 }
 
 /// The choices of a joint pass.
@@ -138,11 +111,8 @@ impl Climb for Mixes<'_, '_> {
         joint.rows_through(layer, neurons, scratch, |index, rows, constants, spans, scratch| {
             let (delta, x) = rows;
             tape[index] = Some((scratch.copy(delta), scratch.copy(x)));
-            if *moved {
-                joint.through_free_gate(index, &choices[index], (delta, x), constants, spans);
-            } else {
-                joint.through_gate(index, (delta, x), constants, spans);
-            }
+            let choices = moved.then(|| &choices[index]);
+            joint.through_gate(index, (delta, x), constants, spans, choices);
         })
     }
 

@@ -5,6 +5,7 @@ use nncert_core::{Activation, Interval};
 
 use crate::activation::{activation_interval, activation_lines, free_lower_slope};
 use crate::dense::Image;
+use crate::free::{Ascent, through_free_gate};
 use crate::graph::{Gate, Graph, Stage};
 use crate::intervals::Intervals;
 use crate::kernel::{Before, Charged, GateLines, Toll, least, padded, through_gate};
@@ -157,7 +158,7 @@ impl<'a> Chain<'a> {
     ) -> Rows {
         let outward = self.outward;
         self.rows_through(pending, neurons, scratch, |index, rows, constants, spans, _| {
-            self.steps[index].through_gate(rows, constants, spans, outward);
+            self.steps[index].through_gate(rows, constants, spans, outward, None);
         })
     }
 
@@ -436,23 +437,27 @@ pub(crate) fn charge(
 }
 
 impl Step {
-    /// Moves rows past the gate, each by the lines of its box.
+    /// Moves rows past the gate, each by the lines of its box, or by lower slopes of its own.
     pub(crate) fn through_gate(
         &self,
         rows: &mut DMatrix<f64>,
         constants: &mut [Charged],
         spans: &[Span],
         outward: bool,
+        slopes: Option<&Ascent>,
     ) {
         let width = rows.nrows();
         for (span, (gate, &toll)) in spans.iter().zip(self.gates.iter().zip(&self.tolls)) {
             let columns = span.columns();
-            let part = &mut rows.as_mut_slice()[columns.start * width..columns.end * width];
+            let part = columns.start * width..columns.end * width;
+            let rows = &mut rows.as_mut_slice()[part.clone()];
             let constants = &mut constants[columns];
-            if outward {
-                through_gate::<true>(part, constants, gate, toll);
-            } else {
-                through_gate::<false>(part, constants, gate, toll);
+            match slopes {
+                Some(Ascent { values, .. }) => {
+                    through_free_gate(rows, &values.as_slice()[part], constants, gate, toll);
+                }
+                None if outward => through_gate::<true>(rows, constants, gate, toll),
+                None => through_gate::<false>(rows, constants, gate, toll),
             }
         }
     }

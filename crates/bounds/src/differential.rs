@@ -166,7 +166,7 @@ pub fn differential_in(
 /// let pair = PairedNetworks::new(&network(1.0)?, &network(1.125)?)?;
 /// let region = Region::linf_ball(&[0.0], 1.0, &Domain::Everything)?;
 /// let (all, none) = (differential(&pair, &region)?, differential_limited(&pair, &region, 0)?);
-/// assert!(none.epsilon() >= all.epsilon() && none.products < all.products);
+/// assert!(none.epsilon() >= all.epsilon() && none.products <= all.products);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn differential_limited(

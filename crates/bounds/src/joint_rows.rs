@@ -2,7 +2,9 @@
 
 use nalgebra::DMatrix;
 
+use crate::alpha_difference::{Choices, Freedom};
 use crate::chain::{Frontier, add_seed, charge, charge_doubles, seed_constants};
+use crate::free::{Choice, Mixed, through_free_difference_gate};
 use crate::intervals::Intervals;
 use crate::joint::{Joint, JointPending};
 use crate::kernel::{Charged, through_difference_gate};
@@ -21,7 +23,7 @@ impl Joint<'_> {
         scratch: &mut Scratch,
     ) -> Rows {
         self.rows_through(layer, neurons, scratch, |index, rows, constants, spans, _| {
-            self.through_gate(index, rows, constants, spans);
+            self.through_gate(index, rows, constants, spans, None);
         })
     }
 
@@ -42,7 +44,7 @@ impl Joint<'_> {
                     let (delta, x) = (&delta.as_slice()[part.clone()], &x.as_slice()[part]);
                     influence.weigh(index, width, delta, x);
                 }
-                self.through_gate(index, (delta, x), constants, spans);
+                self.through_gate(index, (delta, x), constants, spans, None);
             });
         self.influence = influence;
         rows
@@ -110,25 +112,36 @@ impl Joint<'_> {
         Rows { coefficients, constants, spans, products }
     }
 
-    /// Moves rows past the gates of a relaxed stage, each by the faces of its box.
+    /// Moves rows past the gates of a relaxed stage, each by the faces of its box, or by
+    /// choices of its own.
     pub(crate) fn through_gate(
         &self,
         index: usize,
         (delta, x): (&mut DMatrix<f64>, &mut DMatrix<f64>),
         constants: &mut [Charged],
         spans: &[Span],
+        choices: Option<&Choices>,
     ) {
         let (step, width) = (&self.steps[index], x.nrows());
         for (at, span) in spans.iter().enumerate() {
             let columns = span.columns();
             let part = columns.start * width..columns.end * width;
-            let rows = (&mut delta.as_mut_slice()[part.clone()], &mut x.as_mut_slice()[part]);
-            let gates = (&step.faces[at], &self.original.steps[index].gates[at]);
+            let (delta, x) = (delta.as_mut_slice(), x.as_mut_slice());
+            let rows = (&mut delta[part.clone()], &mut x[part.clone()]);
+            let (faces, lines) = (&step.faces[at], &self.original.steps[index].gates[at]);
             let (constants, toll) = (&mut constants[columns], step.tolls[at]);
-            if self.original.outward {
-                through_difference_gate::<true>(rows, constants, gates, toll);
-            } else {
-                through_difference_gate::<false>(rows, constants, gates, toll);
+            match choices {
+                Some(Choices { slopes, shares }) => {
+                    let slopes = &slopes.values.as_slice()[part.clone()];
+                    let choice = Choice { slopes, shares: &shares.values.as_slice()[part] };
+                    let Freedom { others, charge, .. } = &step.freedom[at];
+                    let mixed = Mixed { faces, others, charge };
+                    through_free_difference_gate(rows, choice, constants, mixed, lines, toll);
+                }
+                None if self.original.outward => {
+                    through_difference_gate::<true>(rows, constants, (faces, lines), toll);
+                }
+                None => through_difference_gate::<false>(rows, constants, (faces, lines), toll),
             }
         }
     }

@@ -14,13 +14,16 @@
 //! X. Zhou et al., *SoundnessBench: A Soundness Benchmark for Neural Network Verifiers*,
 //! 2024.
 
+mod exact;
+
+use exact::Claim;
 use nalgebra::{DMatrix, DVector};
 use nncert_bounds::{
     Agreement, AlphaOptions, Bisection, BoundedBox, BoundsError, DifferentialVerifier, Envelope,
     Limits, Verdict, alpha_crown, alpha_differential, crown, crown_ibp, crown_limited,
     differential, differential_limited, forward, interval,
 };
-use nncert_core::exact::{self, Dyadic};
+use nncert_core::exact::{Dyadic, evaluate};
 use nncert_core::{Activation, Affine, Interval, Layer, Network, PairedNetworks, Region, Residual};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
@@ -155,13 +158,11 @@ fn accept<T>(result: Result<T, BoundsError>) -> T {
 
 /// Whether bounds and forms hold at the point for its exact values.
 fn holds(values: &[Dyadic], envelopes: &[Envelope], x: &[f64]) -> bool {
-    let x: Vec<Dyadic> = x.iter().map(|x| Dyadic::from_f64(*x).unwrap()).collect();
-    let at = |form: &nncert_bounds::AffineForm| exact::dot(&form.coefficients, &x, form.constant);
-    values.iter().zip(envelopes).all(|(value, envelope)| {
-        value.is_within(envelope.bounds)
-            && at(&envelope.lower).is_none_or(|low| low <= *value)
-            && at(&envelope.upper).is_none_or(|high| *value <= high)
-    })
+    let x: Vec<Dyadic> = x.iter().map(|x| exact::dyadic(*x)).collect();
+    let holds = |(value, envelope): (&Dyadic, &Envelope)| {
+        Claim::Envelope(envelope.clone()).holds(&x, value)
+    };
+    values.iter().zip(envelopes).all(holds)
 }
 
 proptest! {
@@ -172,7 +173,7 @@ proptest! {
         let Planted { pair, region, point, height } = &planted;
         let (f, g) = (pair.original(), pair.compressed());
         prop_assert!(region.contains(point));
-        let [f_x, g_x] = [f, g].map(|network| exact::evaluate(network, point).unwrap());
+        let [f_x, g_x] = [f, g].map(|network| evaluate(network, point).unwrap());
         let delta: Vec<Dyadic> = f_x.iter().zip(&g_x).map(|(f, g)| f - g).collect();
         // The bump is there, and a sample does not see it.
         let size = delta[0].compare(0.9 * height);
@@ -216,7 +217,7 @@ proptest! {
     #[test]
     fn no_half_excludes_a_planted_value(planted in planted()) {
         let Planted { pair, region, point, .. } = &planted;
-        let value = |network| exact::evaluate(network, point).unwrap()[0].clone();
+        let value = |network| evaluate(network, point).unwrap()[0].clone();
         let (f_x, g_x) = (value(pair.original()), value(pair.compressed()));
         let delta = &f_x - &g_x;
         let (mut bisection, mut here) = accept(Bisection::new(pair, region, &[0]));
