@@ -145,18 +145,12 @@ impl Correlation {
         self.for_each_line(|weight, from, to| {
             let (centre, radius, size) =
                 (&centre[from.start..], &radius[from.start..], &size[from.start..]);
-            let step = from.step;
-            let middle = sums.middle[to.clone()].iter_mut();
-            let spread = sums.spread[to.clone()].iter_mut();
-            let reach = sums.reach[to].iter_mut();
-            let absolute = weight.abs();
-            let numbers = centre.iter().zip(radius).zip(size).step_by(step);
-            for (((middle, spread), reach), ((c, r), x)) in
-                middle.zip(spread).zip(reach).zip(numbers)
-            {
-                *middle += weight * c;
-                *spread += absolute * r;
-                *reach += absolute * x;
+            for (sums, weight, numbers) in [
+                (&mut sums.middle, weight, centre),
+                (&mut sums.spread, weight.abs(), radius),
+                (&mut sums.reach, weight.abs(), size),
+            ] {
+                from.add(weight, numbers, &mut sums[to.clone()]);
             }
         });
         around.into_iter().for_each(|values| scratch.give_buffer(values));
@@ -168,8 +162,7 @@ impl Correlation {
         let columns = values.as_slice().chunks_exact(width);
         for (values, out) in columns.zip(out.as_mut_slice().chunks_exact_mut(height)) {
             self.for_each_line(|weight, from, to| {
-                let numbers = values[from.start..].iter().step_by(from.step);
-                out[to].iter_mut().zip(numbers).for_each(|(out, value)| *out += weight * value);
+                from.add(weight, &values[from.start..], &mut out[to]);
             });
         }
     }
@@ -324,6 +317,18 @@ impl Correlation {
 struct Line {
     start: usize,
     step: usize,
+}
+
+impl Line {
+    /// Adds a weight times the values from its start on to sums.
+    fn add(self, weight: f64, values: &[f64], sums: &mut [f64]) {
+        if self.step == 1 {
+            sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += weight * value);
+        } else {
+            let values = values.iter().step_by(self.step);
+            sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += weight * value);
+        }
+    }
 }
 
 #[cfg(test)]
