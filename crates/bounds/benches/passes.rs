@@ -13,7 +13,8 @@ use criterion::{BenchmarkGroup, Criterion, SamplingMode, criterion_group, criter
 use nalgebra::{DMatrix, DVector};
 use nncert_bounds::{
     Agreement, AlphaOptions, DifferentialVerifier, Limits, Scratch, alpha_crown,
-    alpha_differential, crown_in, differential_in, forward, interval,
+    alpha_differential, crown_in, crown_limited, differential_in, differential_limited, forward,
+    interval,
 };
 #[cfg(feature = "rounding-cost")]
 use nncert_bounds::{Relaxations, Rounding, crown_with, differential_with};
@@ -120,11 +121,17 @@ fn passes(criterion: &mut Criterion) {
         let (f, scratch, steps) = (pair.original(), &mut Scratch::default(), few_steps());
         group.bench_function("interval", |b| b.iter(|| interval(f, black_box(&region))));
         group.bench_function("crown", |b| b.iter(|| crown_in(scratch, f, black_box(&region))));
+        group.bench_function("crown_limited", |b| {
+            b.iter(|| crown_limited(f, black_box(&region), 16));
+        });
         group.bench_function("alpha_crown", |b| {
             b.iter(|| alpha_crown(f, black_box(&region), &steps));
         });
         group.bench_function("differential", |b| {
             b.iter(|| differential_in(scratch, &pair, black_box(&region)));
+        });
+        group.bench_function("differential_limited", |b| {
+            b.iter(|| differential_limited(&pair, black_box(&region), 16));
         });
         group.bench_function("alpha_differential", |b| {
             b.iter(|| alpha_differential(&pair, black_box(&region), &steps));

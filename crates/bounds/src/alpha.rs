@@ -17,11 +17,12 @@ use nalgebra::DMatrix;
 
 use crate::chain::{Chain, Step};
 use crate::dense::Image;
-use crate::free::{Ascent, through_free_gate};
+use crate::free::Ascent;
 use crate::intervals::Intervals;
 use crate::kernel::GateLines;
 use crate::rows::{Rows, Span};
 use crate::scratch::Scratch;
+use crate::selection::Selection;
 
 /// How slopes are optimised.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,189 +46,166 @@ impl Default for AlphaOptions {
     }
 }
 
+/// Rows that depend on numbers which may be chosen.
+pub(crate) trait Climb {
+    /// Rows by the choices as they are; keeps what their gradients need. The first are
+    /// those of the gates.
+    fn rows(&mut self, scratch: &mut Scratch) -> Rows;
+
+    /// Moves the choices along the gradients of the latest rows; `step` counts from 1.
+    fn ascend(&mut self, rows: &Rows, rate: f64, step: i32, scratch: &mut Scratch);
+}
+
+/// The best rows that some steps find, each by itself: never worse than the first.
+pub(crate) fn climb(
+    mut on: impl Climb,
+    input: &[Intervals],
+    (iterations, options): (usize, &AlphaOptions),
+    scratch: &mut Scratch,
+) -> Rows {
+    let mut rows = on.rows(scratch);
+    let mut best = Best::new(&rows, scratch);
+    best.offer(&rows, input);
+    let mut rate = options.rate;
+    for step in 1..=iterations {
+        on.ascend(&rows, rate, i32::try_from(step).unwrap_or(i32::MAX), scratch);
+        rate *= options.decay;
+        rows.recycle(scratch);
+        rows = on.rows(scratch);
+        best.offer(&rows, input);
+    }
+    rows.recycle(scratch);
+    best.rows
+}
+
 /// The best that was found for every row.
-#[derive(Debug)]
-pub(crate) struct Best {
-    pub(crate) rows: Rows,
-    /// The least value of every row, box by box.
-    least: Vec<Vec<f64>>,
+struct Best {
+    rows: Rows,
+    /// The least value of every row.
+    least: Vec<f64>,
 }
 
 impl Best {
-    /// Keeps what a first pass gave.
-    pub(crate) fn new(rows: Rows, input: &[Intervals]) -> Self {
-        let least = input.iter().enumerate().map(|(index, x)| rows.least(index, x, true)).collect();
-        Self { rows, least }
+    fn new(rows: &Rows, scratch: &mut Scratch) -> Self {
+        let least = vec![f64::NEG_INFINITY; rows.constants.len()];
+        Self { rows: Rows { products: 0, ..rows.copy(scratch) }, least }
     }
 
     /// Takes over the rows that are better.
-    pub(crate) fn offer(&mut self, rows: &Rows, input: &[Intervals]) {
+    fn offer(&mut self, rows: &Rows, input: &[Intervals]) {
+        let Self { rows: best, least } = self;
         for (index, input) in input.iter().enumerate() {
-            let offered = rows.least(index, input, true);
-            let columns = self.rows.spans[index].columns();
-            for ((known, new), row) in self.least[index].iter_mut().zip(offered).zip(columns) {
-                if new > *known {
-                    *known = new;
-                    let column = rows.coefficients.column(row);
-                    self.rows.coefficients.set_column(row, &column);
-                    self.rows.constants[row] = rows.constants[row];
+            let first = rows.spans[index].columns().start;
+            rows.least(index, input, true, |row, new| {
+                let row = first + row;
+                if new > least[row] {
+                    least[row] = new;
+                    best.coefficients.set_column(row, &rows.coefficients.column(row));
+                    best.constants[row] = rows.constants[row];
                 }
-            }
+            });
         }
+        best.products += rows.products;
     }
 }
 
 impl Chain<'_> {
-    /// [`Chain::rows`] with the best lower slopes that some steps find: never worse than
-    /// those of the gates.
-    pub(crate) fn rows_alpha(
+    /// Rows of neurons of a pending stage, optimised or not: with the best lower slopes that
+    /// some steps find, never worse than those of the gates.
+    pub(crate) fn bound(
         &self,
         pending: &[Image],
-        neurons: &[Vec<usize>],
-        (iterations, options): (usize, &AlphaOptions),
-        scratch: &mut Scratch,
-    ) -> Best {
-        let spans = Span::of(neurons);
-        let columns: Vec<usize> = spans.iter().map(|span| span.columns().len()).collect();
-        let mut ascents: Vec<Option<Ascent>> =
-            self.steps.iter().map(|step| step.ascent(&columns)).collect();
-        if ascents.iter().all(Option::is_none) {
-            return Best::new(self.rows(pending, neurons, scratch), self.input);
-        }
-        let mut best: Option<Best> = None;
-        let (mut rate, outward) = (options.rate, self.outward);
-        // The first pass has the slopes of the gates.
-        for iteration in 0..=iterations {
-            let mut tape: Vec<Option<DMatrix<f64>>> = vec![None; self.steps.len()];
-            let rows = self.rows_through(
-                pending,
-                neurons,
-                scratch,
-                |index, step, rows, constants, spans| {
-                    tape[index] = Some(rows.clone());
-                    match &ascents[index] {
-                        None => step.through_gate(rows, constants, spans, outward),
-                        Some(ascent) => {
-                            let width = rows.nrows();
-                            for (at, span) in spans.iter().enumerate() {
-                                let columns = span.columns();
-                                let part = columns.start * width..columns.end * width;
-                                through_free_gate(
-                                    &mut rows.as_mut_slice()[part.clone()],
-                                    &ascent.values.as_slice()[part],
-                                    &mut constants[columns],
-                                    &step.gates[at],
-                                    step.tolls[at],
-                                );
-                            }
-                        }
-                    }
-                },
-            );
-            match &mut best {
-                Some(best) => {
-                    best.offer(&rows, self.input);
-                    best.rows.products += rows.products;
-                }
-                None => best = Some(Best::new(rows.clone(), self.input)),
-            }
-            if iteration < iterations {
-                let ahead = Ahead { chain: self, spans: &spans };
-                let gradients = ahead.gradients(&rows, &tape, &ascents, scratch);
-                let step = i32::try_from(iteration + 1).unwrap_or(i32::MAX);
-                for (ascent, gradient) in ascents.iter_mut().zip(gradients) {
-                    if let (Some(ascent), Some(gradient)) = (ascent, gradient) {
-                        ascent.step(&gradient, rate, step);
-                        scratch.give(gradient);
-                    }
-                }
-                rate *= options.decay;
-            }
-            tape.into_iter().flatten().for_each(|matrix| scratch.give(matrix));
-            scratch.give(rows.coefficients);
-        }
-        best.unwrap_or_else(|| Best::new(self.rows(pending, neurons, scratch), self.input))
-    }
-
-    /// Tightens the pending bounds of some neurons by optimised back substitution.
-    pub(crate) fn refine_alpha(
-        &mut self,
-        pending: &mut [Image],
-        neurons: &[Vec<usize>],
-        how: (usize, &AlphaOptions),
+        neurons: &Selection,
+        how: Option<(usize, &AlphaOptions)>,
         scratch: &mut Scratch,
     ) -> Rows {
-        let Best { rows, .. } = self.rows_alpha(pending, neurons, how, scratch);
-        self.take_over(pending, neurons, &rows);
-        rows
+        let Some(how) = how else { return self.rows(pending, neurons, scratch) };
+        let ascents: Vec<Option<Ascent>> =
+            self.steps.iter().map(|step| step.ascent(neurons)).collect();
+        if ascents.iter().all(Option::is_none) {
+            return self.rows(pending, neurons, scratch);
+        }
+        let tape = vec![None; self.steps.len()];
+        let slopes = Slopes { chain: self, pending, neurons, ascents, tape, moved: false };
+        climb(slopes, self.input, how, scratch)
     }
 }
 
-impl Step {
-    /// What rows may choose at this gate, if anything.
-    fn ascent(&self, columns: &[usize]) -> Option<Ascent> {
-        let free =
-            |(lower, upper): &(Vec<f64>, Vec<f64>)| lower.iter().zip(upper).any(|(a, b)| a < b);
-        self.limits.iter().any(free).then(|| {
-            let groups = self.gates.iter().zip(&self.limits).map(|(gate, (lower, upper))| {
-                (gate.lower_slope.clone(), lower.clone(), upper.clone())
-            });
-            Ascent::new(groups.collect(), columns)
+/// The lower slopes of a chain.
+struct Slopes<'c, 'a> {
+    chain: &'c Chain<'a>,
+    pending: &'c [Image],
+    neurons: &'c Selection,
+    ascents: Vec<Option<Ascent>>,
+    /// The coefficients that the latest rows had before every gate.
+    tape: Vec<Option<DMatrix<f64>>>,
+    /// Whether they are no longer those of the gates.
+    moved: bool,
+}
+
+impl Climb for Slopes<'_, '_> {
+    fn rows(&mut self, scratch: &mut Scratch) -> Rows {
+        let Self { chain, pending, neurons, ascents, tape, moved } = self;
+        let outward = chain.outward;
+        tape.iter_mut().filter_map(Option::take).for_each(|matrix| scratch.give(matrix));
+        chain.rows_through(pending, neurons, scratch, |index, rows, constants, spans, scratch| {
+            tape[index] = Some(scratch.copy(rows));
+            let slopes = ascents[index].as_ref().filter(|_| *moved);
+            chain.steps[index].through_gate(rows, constants, spans, outward, slopes);
         })
     }
-}
 
-/// A pass forward through the lines that every row has chosen.
-struct Ahead<'c, 'a> {
-    chain: &'c Chain<'a>,
-    spans: &'c [Span],
-}
-
-impl Ahead<'_, '_> {
-    /// The gradients of the least values by the slopes, stage by stage.
-    fn gradients(
-        &self,
-        rows: &Rows,
-        tape: &[Option<DMatrix<f64>>],
-        ascents: &[Option<Ascent>],
-        scratch: &mut Scratch,
-    ) -> Vec<Option<DMatrix<f64>>> {
+    /// A pass forward through the lines that every row has chosen.
+    fn ascend(&mut self, rows: &Rows, rate: f64, step: i32, scratch: &mut Scratch) {
+        self.moved = true;
         let mut values: Vec<Option<DMatrix<f64>>> = vec![None; self.chain.values.len()];
-        values[0] = Some(minimisers(rows, self.chain.input));
-        let mut gradients = Vec::with_capacity(tape.len());
-        for (index, step) in self.chain.steps.iter().enumerate() {
-            let Some(coefficients) = &tape[index] else {
-                gradients.push(None);
-                continue;
-            };
+        values[0] = Some(minimisers(rows, self.chain.input, scratch));
+        for (index, relaxed) in self.chain.steps.iter().enumerate() {
+            let Some(coefficients) = &self.tape[index] else { continue };
             let mut sums = scratch.zeros(coefficients.nrows(), coefficients.ncols());
-            for (value, map) in &step.terms {
+            for (value, map) in &relaxed.terms {
                 if let Some(input) = &values[*value] {
                     map.push(input, &mut sums, true);
                 }
             }
-            add_biases(&mut sums, &step.gates, self.spans);
-            let ascent = ascents[index].as_ref();
-            gradients.push(ascent.map(|_| {
+            let biases = relaxed.gates.iter().map(|gate| &gate.bias[..]);
+            add_biases(&mut sums, biases, &rows.spans);
+            let mut ascent = self.ascents[index].as_mut();
+            let gradient = ascent.as_ref().map(|_| {
                 let mut gradient = scratch.zeros(sums.nrows(), sums.ncols());
                 let entries = coefficients.as_slice().iter().zip(sums.as_slice());
                 for (gradient, (a, z)) in gradient.as_mut_slice().iter_mut().zip(entries) {
                     *gradient = a.max(0.0) * z;
                 }
                 gradient
-            }));
-            let slopes = ascent.map(|ascent| &ascent.values);
-            through_lines(&mut sums, coefficients, slopes, &step.gates, self.spans);
+            });
+            // The values are those of the slopes that the rows had.
+            let slopes = ascent.as_ref().map(|ascent| &ascent.values);
+            through_lines(&mut sums, coefficients, slopes, &relaxed.gates, &rows.spans);
+            if let (Some(ascent), Some(gradient)) = (&mut ascent, gradient) {
+                ascent.step(&gradient, rate, step);
+                scratch.give(gradient);
+            }
             values[index + 1] = Some(sums);
         }
         values.into_iter().flatten().for_each(|matrix| scratch.give(matrix));
-        gradients
+    }
+}
+
+impl Step {
+    /// What rows may choose at this gate, if anything.
+    fn ascent(&self, neurons: &Selection) -> Option<Ascent> {
+        let free = |limits: &Intervals| limits.iter().any(|slope| slope.lower < slope.upper);
+        self.limits.iter().any(free).then(|| {
+            let groups = self.gates.iter().zip(&*self.limits);
+            Ascent::new(groups.map(|(gate, limits)| (&gate.lower_slope[..], limits)), neurons)
+        })
     }
 }
 
 /// The input at which each row is least.
-pub(crate) fn minimisers(rows: &Rows, input: &[Intervals]) -> DMatrix<f64> {
-    let mut points = rows.coefficients.clone();
+pub(crate) fn minimisers(rows: &Rows, input: &[Intervals], scratch: &mut Scratch) -> DMatrix<f64> {
+    let mut points = scratch.copy(&rows.coefficients);
     for (span, input) in rows.spans.iter().zip(input) {
         for column in span.columns() {
             let ends = input.lower.iter().zip(&input.upper);
@@ -239,11 +217,15 @@ pub(crate) fn minimisers(rows: &Rows, input: &[Intervals]) -> DMatrix<f64> {
     points
 }
 
-/// Adds the biases of the gates of each box.
-pub(crate) fn add_biases(sums: &mut DMatrix<f64>, gates: &[GateLines], spans: &[Span]) {
-    for (span, gate) in spans.iter().zip(gates) {
+/// Adds the biases of each box.
+pub(crate) fn add_biases<'b>(
+    sums: &mut DMatrix<f64>,
+    biases: impl Iterator<Item = &'b [f64]>,
+    spans: &[Span],
+) {
+    for (span, biases) in spans.iter().zip(biases) {
         for column in span.columns() {
-            for (entry, bias) in sums.column_mut(column).iter_mut().zip(&gate.bias) {
+            for (entry, bias) in sums.column_mut(column).iter_mut().zip(biases) {
                 *entry += bias;
             }
         }
@@ -251,7 +233,7 @@ pub(crate) fn add_biases(sums: &mut DMatrix<f64>, gates: &[GateLines], spans: &[
 }
 
 /// Sends pre-activations through the lines that coefficients choose.
-pub(crate) fn through_lines(
+fn through_lines(
     sums: &mut DMatrix<f64>,
     coefficients: &DMatrix<f64>,
     slopes: Option<&DMatrix<f64>>,

@@ -4,23 +4,25 @@ use nalgebra::DMatrix;
 use nncert_core::{Activation, Interval};
 
 use crate::activation::apart_faces;
-use crate::alpha::{AlphaOptions, Best, add_biases, minimisers};
-use crate::free::{Ascent, Choice, Mixed, through_free_difference_gate};
+use crate::alpha::{AlphaOptions, Climb, add_biases, climb, minimisers};
+use crate::free::Ascent;
+use crate::intervals::Intervals;
 use crate::joint::{Joint, JointPending};
 use crate::kernel::{GateFaces, GateLines};
 use crate::relu::{Face, Faces, relu_lines};
-use crate::rows::{Rows, Span};
+use crate::rows::Rows;
 use crate::scratch::Scratch;
+use crate::selection::Selection;
 
 /// What rows may choose at a difference gate on one box.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Freedom {
     /// The faces beside those of the gate.
     pub(crate) others: GateFaces,
     /// What a mix costs per unit of coefficient, padded.
     pub(crate) charge: Vec<f64>,
-    /// The largest share of the others, 0 or 1, padded.
-    pub(crate) share: Vec<f64>,
+    /// Which shares of the others there may be: from 0 to 0 or to 1, padded.
+    pub(crate) shares: Intervals,
 }
 
 /// Other faces of an activation than those that the gate has, sound as well.
@@ -57,122 +59,77 @@ pub(crate) fn mixing_charge(one: &Faces, other: &Faces, x: Interval, delta: Inte
 }
 
 /// The numbers that rows choose at one stage.
-struct Choices {
-    slopes: Ascent,
-    shares: Ascent,
+pub(crate) struct Choices {
+    pub(crate) slopes: Ascent,
+    pub(crate) shares: Ascent,
 }
 
-/// The coefficients on `(δ̂, x̂)` that rows had before a gate.
-type Tape = Vec<Option<(DMatrix<f64>, DMatrix<f64>)>>;
-
 impl Joint<'_> {
-    /// [`Joint::rows`] with the best choices that some steps find: never worse than those
-    /// of the gates.
-    pub(crate) fn rows_alpha(
+    /// Rows of the difference of neurons of a pending stage, optimised or not: with the
+    /// best choices that some steps find, never worse than those of the gates.
+    pub(crate) fn bound(
         &self,
         layer: &JointPending,
-        neurons: &[Vec<usize>],
-        (iterations, options): (usize, &AlphaOptions),
+        neurons: &Selection,
+        how: Option<(usize, &AlphaOptions)>,
         scratch: &mut Scratch,
     ) -> Rows {
-        let spans = Span::of(neurons);
-        let input = self.original.input;
-        let mut best = Best::new(self.rows(layer, neurons, scratch), input);
-        let columns: Vec<usize> = spans.iter().map(|span| span.columns().len()).collect();
-        let mut choices = self.choices(&columns);
-        let mut rate = options.rate;
-        for iteration in 0..=iterations {
-            let mut tape: Tape = (0..choices.len()).map(|_| None).collect();
-            let gate = |joint: &Self,
-                        index: usize,
-                        (delta, x): (&mut DMatrix<f64>, &mut DMatrix<f64>),
-                        constants: &mut [crate::kernel::Charged],
-                        spans: &[Span]| {
-                tape[index] = Some((delta.clone(), x.clone()));
-                let choice = &choices[index];
-                joint.through_free_gate(index, choice, (delta, x), constants, spans);
-            };
-            let rows = self.rows_through(layer, neurons, scratch, gate);
-            best.offer(&rows, input);
-            best.rows.products += rows.products;
-            if iteration < iterations {
-                let step = i32::try_from(iteration + 1).unwrap_or(i32::MAX);
-                self.ascend(&rows, &tape, &mut choices, (rate, step), scratch);
-                rate *= options.decay;
-            }
-            for (delta, x) in tape.into_iter().flatten() {
-                scratch.give(delta);
-                scratch.give(x);
-            }
-            scratch.give(rows.coefficients);
-        }
-        best.rows
-    }
-
-    fn choices(&self, columns: &[usize]) -> Vec<Choices> {
-        let steps = self.steps.iter().zip(&self.original.steps);
+        let Some(how) = how else { return self.rows(layer, neurons, scratch) };
+        let steps = self.steps.iter().zip(&*self.original.steps);
         let choices = steps.map(|(step, original)| {
-            let slopes = original.gates.iter().zip(&original.limits).map(|(gate, limits)| {
-                (gate.lower_slope.clone(), limits.0.clone(), limits.1.clone())
-            });
-            let shares = step.freedom.iter().map(|freedom| {
-                let zeros = vec![0.0; freedom.share.len()];
-                (zeros.clone(), zeros, freedom.share.clone())
-            });
-            Choices {
-                slopes: Ascent::new(slopes.collect(), columns),
-                shares: Ascent::new(shares.collect(), columns),
-            }
+            let gates = original.gates.iter().zip(&*original.limits);
+            let slopes = gates.map(|(gate, limits)| (&gate.lower_slope[..], limits));
+            let shares = step.freedom.iter().map(|f| (&f.shares.lower[..], &f.shares));
+            Choices { slopes: Ascent::new(slopes, neurons), shares: Ascent::new(shares, neurons) }
         });
-        choices.collect()
+        let choices = choices.collect();
+        let tape = (0..self.steps.len()).map(|_| None).collect();
+        let mixes = Mixes { joint: self, layer, neurons, choices, tape, moved: false };
+        climb(mixes, self.original.input, how, scratch)
     }
+}
 
-    fn through_free_gate(
-        &self,
-        index: usize,
-        choice: &Choices,
-        (delta, x): (&mut DMatrix<f64>, &mut DMatrix<f64>),
-        constants: &mut [crate::kernel::Charged],
-        spans: &[Span],
-    ) {
-        let (step, width) = (&self.steps[index], x.nrows());
-        for (at, span) in spans.iter().enumerate() {
-            let columns = span.columns();
-            let part = columns.start * width..columns.end * width;
-            let freedom = &step.freedom[at];
-            through_free_difference_gate(
-                (&mut delta.as_mut_slice()[part.clone()], &mut x.as_mut_slice()[part.clone()]),
-                Choice {
-                    slopes: &choice.slopes.values.as_slice()[part.clone()],
-                    shares: &choice.shares.values.as_slice()[part],
-                },
-                &mut constants[columns],
-                Mixed { faces: &step.faces[at], others: &freedom.others, charge: &freedom.charge },
-                &self.original.steps[index].gates[at],
-                step.tolls[at],
-            );
+/// The choices of a joint pass.
+struct Mixes<'j, 'a> {
+    joint: &'j Joint<'a>,
+    layer: &'j JointPending,
+    neurons: &'j Selection,
+    choices: Vec<Choices>,
+    /// The coefficients on `(δ̂, x̂)` that the latest rows had before every gate.
+    tape: Vec<Option<(DMatrix<f64>, DMatrix<f64>)>>,
+    /// Whether they are no longer those of the gates.
+    moved: bool,
+}
+
+impl Climb for Mixes<'_, '_> {
+    fn rows(&mut self, scratch: &mut Scratch) -> Rows {
+        let Self { joint, layer, neurons, choices, tape, moved } = self;
+        for (delta, x) in tape.iter_mut().filter_map(Option::take) {
+            scratch.give(delta);
+            scratch.give(x);
         }
+        joint.rows_through(layer, neurons, scratch, |index, rows, constants, spans, scratch| {
+            let (delta, x) = rows;
+            tape[index] = Some((scratch.copy(delta), scratch.copy(x)));
+            let choices = moved.then(|| &choices[index]);
+            joint.through_gate(index, (delta, x), constants, spans, choices);
+        })
     }
 
-    /// Moves the choices of all rows along their gradients: a pass forward through what
-    /// the rows have chosen, from the inputs at which they are least.
-    fn ascend(
-        &self,
-        rows: &Rows,
-        tape: &Tape,
-        choices: &mut [Choices],
-        (rate, step): (f64, i32),
-        scratch: &mut Scratch,
-    ) {
-        let count = self.original.values.len();
+    /// A pass forward through what the rows have chosen, from the inputs at which they are
+    /// least.
+    fn ascend(&mut self, rows: &Rows, rate: f64, step: i32, scratch: &mut Scratch) {
+        self.moved = true;
+        let joint = self.joint;
+        let count = joint.original.values.len();
         let (mut x_values, mut delta_values) = (vec![None; count], vec![None; count]);
-        x_values[0] = Some(minimisers(rows, self.original.input));
-        for (index, joint) in self.steps.iter().enumerate() {
-            let Some((on_delta, on_x)) = &tape[index] else { continue };
-            let (f, g) = (&self.original.steps[index], &self.compressed.steps[index]);
+        x_values[0] = Some(minimisers(rows, joint.original.input, scratch));
+        for (index, relaxed) in joint.steps.iter().enumerate() {
+            let Some((on_delta, on_x)) = &self.tape[index] else { continue };
+            let (f, g) = (&joint.original.steps[index], &joint.compressed.steps[index]);
             let mut x = scratch.zeros(on_x.nrows(), on_x.ncols());
             let mut delta = scratch.zeros(on_x.nrows(), on_x.ncols());
-            let terms = f.terms.iter().zip(&g.terms).zip(&joint.differences);
+            let terms = f.terms.iter().zip(&g.terms).zip(&relaxed.differences);
             for (((value, map), (_, copy)), difference) in terms {
                 if let Some(input) = &x_values[*value] {
                     map.push(input, &mut x, true);
@@ -184,14 +141,15 @@ impl Joint<'_> {
                     copy.push(input, &mut delta, true);
                 }
             }
-            add_biases(&mut x, &f.gates, &rows.spans);
-            add_face_biases(&mut delta, &joint.faces, &rows.spans);
+            add_biases(&mut x, f.gates.iter().map(|gate| &gate.bias[..]), &rows.spans);
+            let biases = relaxed.faces.iter().map(|faces| &faces.bias[..]);
+            add_biases(&mut delta, biases, &rows.spans);
             let mut slope_gradient = scratch.zeros(x.nrows(), x.ncols());
             let mut share_gradient = scratch.zeros(x.nrows(), x.ncols());
-            let choice = &choices[index];
+            let choice = &mut self.choices[index];
             for (at, span) in rows.spans.iter().enumerate() {
-                let (gate, faces) = (&f.gates[at], &joint.faces[at]);
-                let others = &joint.freedom[at].others;
+                let (gate, faces) = (&f.gates[at], &relaxed.faces[at]);
+                let others = &relaxed.freedom[at].others;
                 for column in span.columns() {
                     for j in 0..faces.bias.len() {
                         let here = (j, column);
@@ -208,7 +166,6 @@ impl Joint<'_> {
                     }
                 }
             }
-            let choice = &mut choices[index];
             choice.slopes.step(&slope_gradient, rate, step);
             choice.shares.step(&share_gradient, rate, step);
             scratch.give(slope_gradient);
@@ -236,15 +193,5 @@ fn line(gate: &GateLines, j: usize, coefficient: f64, slope: f64, x: f64) -> f64
         slope * x + gate.lower_intercept[j]
     } else {
         gate.upper_slope[j] * x + gate.upper_intercept[j]
-    }
-}
-
-fn add_face_biases(sums: &mut DMatrix<f64>, faces: &[GateFaces], spans: &[Span]) {
-    for (span, faces) in spans.iter().zip(faces) {
-        for column in span.columns() {
-            for (entry, bias) in sums.column_mut(column).iter_mut().zip(&faces.bias) {
-                *entry += bias;
-            }
-        }
     }
 }

@@ -97,7 +97,7 @@ impl<'a> Bisection<'a> {
         let graph = PairGraph::new(pair, region)?;
         let scratch = Scratch::default();
         let mut bisection = Self { graph, outputs: outputs.to_vec(), scratch, group: 1, round: 1 };
-        let whole = bisection.bound(&[(region.clone(), None)])?.remove(0);
+        let whole = bisection.bound(&[(region.clone(), None)], &|| false)?.remove(0);
         bisection.group = share(whole.bounds.products, GROUP_PRODUCTS, GROUP);
         bisection.round = share(whole.bounds.products, ROUND_PRODUCTS, ROUND);
         Ok((bisection, whole))
@@ -117,6 +117,16 @@ impl<'a> Bisection<'a> {
     ///
     /// As [`Bisection::new`].
     pub fn halve(&mut self, boxes: &[&BoundedBox]) -> Result<Vec<[BoundedBox; 2]>, BoundsError> {
+        self.halve_until(boxes, &|| false)
+    }
+
+    /// [`Bisection::halve`] of the first boxes, as many as come before it is time to `stop`:
+    /// that is asked before every few boxes, on any thread.
+    pub(crate) fn halve_until(
+        &mut self,
+        boxes: &[&BoundedBox],
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Vec<[BoundedBox; 2]>, BoundsError> {
         let halves = boxes.iter().flat_map(|one| {
             let region = &one.bounds.region;
             let halves = match one.cut {
@@ -126,21 +136,38 @@ impl<'a> Bisection<'a> {
             halves.map(|half| (half, Some(&one.stability)))
         });
         let tasks: Vec<Task<'_>> = halves.collect();
-        let mut bounded = self.bound(&tasks)?.into_iter();
+        let mut bounded = self.bound(&tasks, stop)?.into_iter();
         let pairs = core::iter::from_fn(|| Some([bounded.next()?, bounded.next()?]));
         Ok(pairs.collect())
     }
 
-    fn bound(&mut self, tasks: &[Task<'_>]) -> Result<Vec<BoundedBox>, BoundsError> {
+    /// The bounds on some boxes: on all of them, or on those before the first that comes
+    /// when it is time to `stop`.
+    fn bound(
+        &mut self,
+        tasks: &[Task<'_>],
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Vec<BoundedBox>, BoundsError> {
         let groups: Vec<&[Task<'_>]> = tasks.chunks(self.group).collect();
         let (graph, outputs) = (&self.graph, &self.outputs);
-        let bounded = in_parallel(&groups, &mut self.scratch, |scratch, tasks| {
-            let (regions, known): (Vec<Region>, Vec<_>) = tasks.iter().cloned().unzip();
-            let bounded = differential_within(scratch, graph, &regions, outputs, &known)?;
-            Ok(bounded.into_iter().map(|(bounds, lessons)| keep(graph, bounds, lessons)).collect())
-        });
-        let bounded: Result<Vec<Vec<BoundedBox>>, BoundsError> = bounded.into_iter().collect();
-        Ok(bounded?.into_iter().flatten().collect())
+        let mut all = Vec::with_capacity(groups.len());
+        in_parallel(
+            groups.len(),
+            &mut all,
+            &mut self.scratch,
+            |_, scratch, at| {
+                if stop() {
+                    return Ok(None);
+                }
+                let (regions, known): (Vec<Region>, Vec<_>) = groups[at].iter().cloned().unzip();
+                let bounded = differential_within(scratch, graph, &regions, outputs, &known)?;
+                let boxes = bounded.into_iter().map(|(b, lessons)| keep(graph, b, lessons));
+                Ok(Some(boxes.collect()))
+            },
+            |all, _, _, bounded| all.push(bounded),
+        );
+        let bounded: Result<Vec<Option<Vec<BoundedBox>>>, BoundsError> = all.into_iter().collect();
+        Ok(bounded?.into_iter().map_while(|group| group).flatten().collect())
     }
 }
 
@@ -194,5 +221,41 @@ impl fmt::Debug for BoundedBox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { bounds, cut, .. } = self;
         f.debug_struct("BoundedBox").field("bounds", bounds).field("cut", cut).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::sync::atomic::{AtomicUsize, Ordering};
+
+    use nalgebra::{dmatrix, dvector};
+    use nncert_core::{Affine, Domain, Network};
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_come_to_is_left() {
+        let network = |w: f64| {
+            let first = Affine::new(dmatrix![w, 0.5; -1.0, 1.0], dvector![0.0, 0.5]);
+            let last = Affine::new(dmatrix![1.0, 1.0], dvector![0.0]);
+            Network::relu_mlp(vec![first, last]).unwrap()
+        };
+        let pair = PairedNetworks::new(&network(1.0), &network(1.125)).unwrap();
+        let region = Region::linf_ball(&[0.0, 0.0], 1.0, &Domain::Everything).unwrap();
+        let (mut bisection, whole) = Bisection::new(&pair, &region, &[0]).unwrap();
+        let halves = bisection.halve(&[&whole]).unwrap().remove(0);
+        let boxes = [&halves[0], &halves[1], &whole];
+        let all = bisection.halve(&boxes).unwrap();
+        assert_eq!(all.len(), 3);
+        // Each box is a group of its own: the halves of small boxes share their products.
+        for first in 0..=3 {
+            let asked = AtomicUsize::new(0);
+            let stop = || asked.fetch_add(1, Ordering::Relaxed) >= first;
+            let some = bisection.halve_until(&boxes, &stop).unwrap();
+            assert_eq!(some.len(), first);
+            for (some, all) in some.iter().flatten().zip(all.iter().flatten()) {
+                assert_eq!(some.bounds, all.bounds);
+            }
+        }
     }
 }

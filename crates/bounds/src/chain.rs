@@ -5,6 +5,7 @@ use nncert_core::{Activation, Interval};
 
 use crate::activation::{activation_interval, activation_lines, free_lower_slope};
 use crate::dense::Image;
+use crate::free::{Ascent, through_free_gate};
 use crate::graph::{Gate, Graph, Stage};
 use crate::intervals::Intervals;
 use crate::kernel::{Before, Charged, GateLines, Toll, least, padded, through_gate};
@@ -13,6 +14,8 @@ use crate::relaxations::Relaxations;
 use crate::relu::{Line, Lines, relu_interval};
 use crate::rows::{Rows, Span};
 use crate::scratch::Scratch;
+use crate::selection::Selection;
+use crate::slots::Slots;
 use crate::stability::Stability;
 use crate::{BoundsError, Rounding};
 
@@ -26,61 +29,85 @@ pub(crate) struct Chain<'a> {
     /// The free inputs, box by box.
     pub(crate) input: &'a [Intervals],
     /// The input and what comes out of every relaxed stage.
-    pub(crate) values: Vec<Value>,
+    pub(crate) values: Slots<Value>,
     /// The relaxed stages.
-    pub(crate) steps: Vec<Step>,
+    pub(crate) steps: Slots<Step>,
     /// Multiplications in matrix products so far.
     pub(crate) products: u64,
-    /// What is known of each box from a larger one.
-    pub(crate) known: Vec<Option<&'a Stability>>,
-    /// What has been found on each.
+    /// What is known of each box from a larger one, if anything.
+    pub(crate) known: &'a [Option<&'a [Stability; 2]>],
+    /// What is found on each, where that is asked for.
     pub(crate) found: Vec<Stability>,
     /// Whether rows will choose lower slopes of their own.
     pub(crate) free: bool,
+    /// Which network of a pair it is.
+    which: usize,
+}
+
+/// What a chain keeps of the stages behind it.
+#[derive(Debug, Default)]
+pub(crate) struct Relaxed {
+    values: Slots<Value>,
+    steps: Slots<Step>,
 }
 
 /// A value between stages, over the neurons that are kept.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Value {
     /// The neurons that are not dead in every box.
     pub(crate) live: Vec<usize>,
     /// How many numbers hold them, with padding.
     pub(crate) width: usize,
     /// Their bounds, padded, box by box.
-    pub(crate) bounds: Vec<Intervals>,
+    pub(crate) bounds: Slots<Intervals>,
 }
 
 /// A relaxed stage, over live neurons only.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Step {
     /// The values that it adds up, and by which maps.
     pub(crate) terms: Vec<(usize, Compact)>,
     /// The lines of each box.
-    pub(crate) gates: Vec<GateLines>,
+    pub(crate) gates: Slots<GateLines>,
     pub(crate) tolls: Vec<Toll>,
     /// What a sum that coefficients are added to costs, relatively.
     pub(crate) unit: f64,
-    /// Which lower slopes rows may choose on each box; nothing unless they are to.
-    pub(crate) limits: Vec<(Vec<f64>, Vec<f64>)>,
+    /// Which lower slopes rows may choose on each box, padded; nothing unless they are to.
+    pub(crate) limits: Slots<Intervals>,
 }
 
 /// Coefficients of rows on values that have not been substituted yet.
 pub(crate) type Frontier = Vec<Option<DMatrix<f64>>>;
 
 impl<'a> Chain<'a> {
-    pub(crate) fn new(graph: &'a Graph<'a>, input: &'a [Intervals], rounding: Rounding) -> Self {
-        let live = graph.free.clone();
-        let value = Value { width: live.len(), live, bounds: input.to_vec() };
+    /// The first network of a pair, or the second.
+    pub(crate) fn new(
+        which: usize,
+        graph: &'a Graph<'a>,
+        input: &'a [Intervals],
+        rounding: Rounding,
+        scratch: &mut Scratch,
+    ) -> Self {
+        let Relaxed { mut values, mut steps } = core::mem::take(&mut scratch.chains[which]);
+        values.clear();
+        steps.clear();
+        let mut value = values.spare();
+        value.set_live(&graph.free, graph.free.len());
+        for input in input {
+            value.push(input.len(), input.iter());
+        }
+        values.push(value);
         Self {
             graph,
             outward: rounding.is_outward(),
             input,
-            values: vec![value],
-            steps: Vec::new(),
+            values,
+            steps,
             products: 0,
-            known: vec![None; input.len()],
-            found: vec![Stability::default(); input.len()],
+            known: &[],
+            found: Vec::new(),
             free: false,
+            which,
         }
     }
 
@@ -95,20 +122,25 @@ impl<'a> Chain<'a> {
     }
 
     /// The interval bounds of the next stage before its gate, box by box.
-    pub(crate) fn pending(&self) -> Result<Vec<Image>, BoundsError> {
-        let stage = self.stage();
-        let image = |index: usize| {
+    pub(crate) fn pending(
+        &self,
+        images: &mut Slots<Image>,
+        scratch: &mut Scratch,
+    ) -> Result<(), BoundsError> {
+        images.clear();
+        for index in 0..self.input.len() {
             let values = |value: usize| {
                 let Value { live, bounds, .. } = &self.values[value];
                 (&live[..], &bounds[index])
             };
-            let mut image = stage.image(values, self.outward)?;
-            if let Some(known) = self.known[index] {
-                known.clip(self.steps.len(), &mut image.bounds);
+            let mut image = images.spare();
+            self.stage().image(&mut image, values, self.outward, scratch)?;
+            if let Some(Some(known)) = self.known.get(index) {
+                known[self.which].clip(self.steps.len(), &mut image.bounds);
             }
-            Ok(image)
-        };
-        (0..self.input.len()).map(image).collect()
+            images.push(image);
+        }
+        Ok(())
     }
 
     /// How many neurons are bounded at once, so that memory stays bounded.
@@ -121,12 +153,12 @@ impl<'a> Chain<'a> {
     pub(crate) fn rows(
         &self,
         pending: &[Image],
-        neurons: &[Vec<usize>],
+        neurons: &Selection,
         scratch: &mut Scratch,
     ) -> Rows {
         let outward = self.outward;
-        self.rows_through(pending, neurons, scratch, |_, step, rows, constants, spans| {
-            step.through_gate(rows, constants, spans, outward);
+        self.rows_through(pending, neurons, scratch, |index, rows, constants, spans, _| {
+            self.steps[index].through_gate(rows, constants, spans, outward, None);
         })
     }
 
@@ -134,36 +166,41 @@ impl<'a> Chain<'a> {
     pub(crate) fn rows_through(
         &self,
         pending: &[Image],
-        neurons: &[Vec<usize>],
+        neurons: &Selection,
         scratch: &mut Scratch,
-        mut gate: impl FnMut(usize, &Step, &mut DMatrix<f64>, &mut [Charged], &[Span]),
+        mut gate: impl FnMut(usize, &mut DMatrix<f64>, &mut [Charged], &[Span], &mut Scratch),
     ) -> Rows {
-        let spans = Span::of(neurons);
+        let spans = Span::of(neurons, scratch);
         let stage = self.stage();
-        let mut frontier = self.frontier();
+        let mut frontier = self.frontier(scratch);
         for term in &stage.terms {
             let Value { live, width, .. } = &self.values[term.value];
-            let seed = |neurons: &[usize], out: &mut [f64]| term.seed(neurons, live, out);
+            let seed = |neurons: &[usize], out: &mut [f64], scratch: &mut Scratch| {
+                term.seed(neurons, live, out, scratch);
+            };
             add_seed(&mut frontier[term.value], *width, neurons, &spans, scratch, seed);
         }
-        let mut constants = seed_constants(&stage.bias.value, pending, neurons);
+        let mut constants = seed_constants(&stage.bias.value, pending, neurons, scratch);
         let bounds = |value: usize| &self.values[value].bounds[..];
         charge_doubles(&mut constants, stage, &frontier, bounds, &spans);
         let mut products = 0;
         for index in (0..self.steps.len()).rev() {
             let Some(mut rows) = frontier[index + 1].take() else { continue };
-            gate(index, &self.steps[index], &mut rows, &mut constants, &spans);
+            gate(index, &mut rows, &mut constants, &spans, scratch);
             products += self.pull(index, rows, &mut frontier, &mut constants, &spans, scratch);
         }
-        let columns = constants.len();
-        let coefficients =
-            frontier[0].take().unwrap_or_else(|| DMatrix::zeros(self.values[0].width, columns));
+        let (width, columns) = (self.values[0].width, constants.len());
+        let coefficients = frontier[0].take();
+        let coefficients = coefficients.unwrap_or_else(|| scratch.zeros(width, columns));
+        scratch.frontiers.give(frontier);
         Rows { coefficients, constants, spans, products }
     }
 
     /// No coefficients on any value yet.
-    pub(crate) fn frontier(&self) -> Frontier {
-        vec![None; self.values.len()]
+    pub(crate) fn frontier(&self, scratch: &mut Scratch) -> Frontier {
+        let mut frontier = scratch.frontiers.take(self.values.len());
+        frontier.resize_with(self.values.len(), || None);
+        frontier
     }
 
     /// Substitutes the sum of a relaxed stage: rows on it become rows on its terms. Returns
@@ -199,22 +236,18 @@ impl<'a> Chain<'a> {
         products
     }
 
-    /// Tightens the pending bounds of some neurons by back substitution.
-    pub(crate) fn refine(
+    /// Tightens the pending bounds of some neurons by rows of them.
+    pub(crate) fn take_over(
         &mut self,
         pending: &mut [Image],
-        neurons: &[Vec<usize>],
+        neurons: &Selection,
+        rows: &Rows,
         scratch: &mut Scratch,
-    ) -> Rows {
-        let rows = self.rows(pending, neurons, scratch);
-        self.take_over(pending, neurons, &rows);
-        rows
-    }
-
-    /// Tightens the pending bounds of some neurons by rows of them.
-    pub(crate) fn take_over(&mut self, pending: &mut [Image], neurons: &[Vec<usize>], rows: &Rows) {
+    ) {
         self.products += rows.products;
-        tighten(pending, neurons, &rows.bounds(self.input, self.outward));
+        let bounds = rows.bounds(self.input, self.outward, scratch);
+        tighten(pending, neurons, &bounds);
+        scratch.intervals.give(bounds);
     }
 
     /// Moves past the gate of the pending stage, keeping the neurons `live`.
@@ -222,60 +255,98 @@ impl<'a> Chain<'a> {
         &mut self,
         pending: &[Image],
         relaxations: &Relaxations,
-        live: Vec<usize>,
+        live: &[usize],
         scratch: &mut Scratch,
     ) {
-        let stage = self.stage();
-        let (mut gates, mut bounds, mut limits) = (Vec::new(), Vec::new(), Vec::new());
-        let width = padded(live.len());
-        for (image, found) in pending.iter().zip(&mut self.found) {
-            let lines = |n: usize| lines(stage.gate, relaxations, image.bounds.get(n));
-            let before = |n: usize| Before { bias: stage.bias.value[n], charge: image.charge(n) };
-            let neurons: Vec<_> = live.iter().map(|&n| (lines(n), before(n))).collect();
+        let (stage, width) = (self.stage(), padded(live.len()));
+        let (mut step, mut value) = (self.steps.spare(), self.values.spare());
+        value.set_live(live, width);
+        step.gates.clear();
+        step.limits.clear();
+        step.tolls.clear();
+        step.unit = stage.unit;
+        for (index, image) in pending.iter().enumerate() {
+            let bounds = live.iter().map(|&n| image.bounds.get(n));
+            let neurons = live.iter().zip(bounds.clone()).map(|(&n, x)| {
+                let before = Before { bias: stage.bias.value[n], charge: image.charge(n) };
+                (lines(stage.gate, relaxations, x), before)
+            });
+            let mut gate = step.gates.spare();
+            gate.fill(neurons);
             if self.free {
-                let x = |&n: &usize| image.bounds.get(n);
-                limits.push(slope_limits(stage.gate, live.iter().map(x), &neurons));
+                let mut limits = step.limits.spare();
+                limits.fill(slope_limits(stage.gate, bounds.clone(), &gate));
+                limits.pad(width);
+                step.limits.push(limits);
             }
-            gates.push(GateLines::new(&neurons));
-            let value = |&n: &usize| through(stage.gate, image.bounds.get(n));
-            bounds.push(live.iter().map(value).collect::<Intervals>().padded(width));
-            found.push(&image.bounds);
+            step.gates.push(gate);
+            step.tolls.push(Toll { unit: image.unit, underflow: image.underflow });
+            value.push(width, bounds.map(|x| through(stage.gate, x)));
+            if let Some(found) = self.found.get_mut(index) {
+                found.push(&image.bounds);
+            }
         }
-        let terms = stage.terms.iter().map(|term| {
+        for term in &stage.terms {
             let Value { live: inputs, width, .. } = &self.values[term.value];
-            (term.value, term.compact(&live, inputs, *width, scratch))
-        });
-        let terms = terms.collect();
-        let toll = |image: &Image| Toll { unit: image.unit, underflow: image.underflow };
-        let tolls = pending.iter().map(toll).collect();
-        self.steps.push(Step { terms, gates, tolls, unit: stage.unit, limits });
-        self.values.push(Value { live, width, bounds });
+            step.terms.push((term.value, term.compact(live, inputs, *width, scratch)));
+        }
+        self.steps.push(step);
+        self.values.push(value);
     }
 
-    /// Gives back the matrices that it holds.
+    /// Gives back what it holds.
     pub(crate) fn recycle(&mut self, scratch: &mut Scratch) {
-        for step in self.steps.drain(..) {
-            step.terms.into_iter().for_each(|(_, map)| map.recycle(scratch));
+        for step in &mut *self.steps {
+            step.terms.drain(..).for_each(|(_, map)| map.recycle(scratch));
         }
+        let (values, steps) = (&mut self.values, &mut self.steps);
+        let (values, steps) = (core::mem::take(values), core::mem::take(steps));
+        scratch.chains[self.which] = Relaxed { values, steps };
+    }
+
+    /// Whether dead neurons of the pending stage may be left out.
+    pub(crate) fn is_compact(&self) -> bool {
+        let stage = self.stage();
+        stage.compact && stage.gate == Gate::Activation(Activation::Relu)
     }
 
     /// The neurons of the pending stage that are kept: those that are not dead in every box.
-    pub(crate) fn alive(&self, pending: &[Image]) -> Vec<usize> {
-        let stage = self.stage();
-        let alive = |n: &usize| pending.iter().any(|image| image.bounds.upper[*n] > 0.0);
-        let all = 0..stage.width;
-        if stage.compact && stage.gate == Gate::Activation(Activation::Relu) {
-            all.filter(alive).collect()
-        } else {
-            all.collect()
-        }
+    pub(crate) fn alive(&self, pending: &[Image], scratch: &mut Scratch) -> Vec<usize> {
+        let alive = |n: &usize| !self.is_compact() || is_alive(pending, *n);
+        let mut live = scratch.places.take(self.stage().width);
+        live.extend((0..self.stage().width).filter(alive));
+        live
+    }
+}
+
+/// Whether a neuron may be above 0 in some box.
+pub(crate) fn is_alive(pending: &[Image], neuron: usize) -> bool {
+    pending.iter().any(|image| image.bounds.upper[neuron] > 0.0)
+}
+
+impl Value {
+    /// Other neurons, on no box yet.
+    fn set_live(&mut self, live: &[usize], width: usize) {
+        self.live.clear();
+        self.live.extend_from_slice(live);
+        self.width = width;
+        self.bounds.clear();
+    }
+
+    /// The next box.
+    fn push(&mut self, width: usize, intervals: impl Iterator<Item = Interval>) {
+        let mut bounds = self.bounds.spare();
+        bounds.fill(intervals);
+        bounds.pad(width);
+        self.bounds.push(bounds);
     }
 }
 
 /// Takes over bounds of some neurons of every box.
-pub(crate) fn tighten(pending: &mut [Image], neurons: &[Vec<usize>], bounds: &[Vec<Interval>]) {
-    for (image, (neurons, bounds)) in pending.iter_mut().zip(neurons.iter().zip(bounds)) {
-        for (&neuron, bound) in neurons.iter().zip(bounds) {
+pub(crate) fn tighten(pending: &mut [Image], neurons: &Selection, bounds: &[Interval]) {
+    let mut bounds = bounds.iter();
+    for (image, neurons) in pending.iter_mut().zip(neurons.iter()) {
+        for (&neuron, bound) in neurons.iter().zip(&mut bounds) {
             image.tighten(neuron, *bound);
         }
     }
@@ -289,16 +360,16 @@ const MAX_ENTRIES: usize = 1 << 24;
 pub(crate) fn add_seed(
     slot: &mut Option<DMatrix<f64>>,
     width: usize,
-    neurons: &[Vec<usize>],
+    neurons: &Selection,
     spans: &[Span],
     scratch: &mut Scratch,
-    seed: impl Fn(&[usize], &mut [f64]),
+    seed: impl Fn(&[usize], &mut [f64], &mut Scratch),
 ) {
     let columns = spans.last().map_or(0, |span| span.columns().end);
     let mut coefficients = scratch.zeros(width, columns);
     for (neurons, span) in neurons.iter().zip(spans) {
         let part = span.columns().start * width..span.columns().end * width;
-        seed(neurons, &mut coefficients.as_mut_slice()[part]);
+        seed(neurons, &mut coefficients.as_mut_slice()[part], scratch);
     }
     match slot {
         Some(sum) => {
@@ -313,10 +384,11 @@ pub(crate) fn add_seed(
 pub(crate) fn seed_constants(
     bias: &[f64],
     pending: &[Image],
-    neurons: &[Vec<usize>],
+    neurons: &Selection,
+    scratch: &mut Scratch,
 ) -> Vec<Charged> {
-    let mut constants = Vec::new();
-    for (image, neurons) in pending.iter().zip(neurons) {
+    let mut constants = scratch.charges.take(2 * neurons.len());
+    for (image, neurons) in pending.iter().zip(neurons.iter()) {
         for sign in [1.0, -1.0] {
             // The bias may itself be rounded: charge as for a coefficient of 1.
             constants.extend(neurons.iter().map(|&n| Charged {
@@ -357,31 +429,35 @@ pub(crate) fn charge(
     for (span, bounds) in spans.iter().zip(bounds) {
         let columns = span.columns();
         let part = &rows.as_slice()[columns.start * width..columns.end * width];
-        let sums = least(part, columns.len(), bounds);
-        for (constant, sum) in constants[columns].iter_mut().zip(sums) {
-            constant.charge += unit * sum.charge;
-        }
+        let constants = &mut constants[columns];
+        least(part, constants.len(), bounds, |row, sum| {
+            constants[row].charge += unit * sum.charge;
+        });
     }
 }
 
 impl Step {
-    /// Moves rows past the gate, each by the lines of its box.
+    /// Moves rows past the gate, each by the lines of its box, or by lower slopes of its own.
     pub(crate) fn through_gate(
         &self,
         rows: &mut DMatrix<f64>,
         constants: &mut [Charged],
         spans: &[Span],
         outward: bool,
+        slopes: Option<&Ascent>,
     ) {
         let width = rows.nrows();
         for (span, (gate, &toll)) in spans.iter().zip(self.gates.iter().zip(&self.tolls)) {
             let columns = span.columns();
-            let part = &mut rows.as_mut_slice()[columns.start * width..columns.end * width];
+            let part = columns.start * width..columns.end * width;
+            let rows = &mut rows.as_mut_slice()[part.clone()];
             let constants = &mut constants[columns];
-            if outward {
-                through_gate::<true>(part, constants, gate, toll);
-            } else {
-                through_gate::<false>(part, constants, gate, toll);
+            match slopes {
+                Some(Ascent { values, .. }) => {
+                    through_free_gate(rows, &values.as_slice()[part], constants, gate, toll);
+                }
+                None if outward => through_gate::<true>(rows, constants, gate, toll),
+                None => through_gate::<false>(rows, constants, gate, toll),
             }
         }
     }
@@ -405,26 +481,21 @@ pub(crate) fn through(gate: Gate, x: Interval) -> Interval {
     }
 }
 
-/// Which lower slopes are sound with the intercepts that the lines have, padded.
+/// Which lower slopes are sound with the intercepts that the lines of a gate have.
 fn slope_limits(
     gate: Gate,
     bounds: impl Iterator<Item = Interval>,
-    neurons: &[(Lines, Before)],
-) -> (Vec<f64>, Vec<f64>) {
-    let limits = bounds.zip(neurons).map(|(x, (lines, _))| {
-        let fixed = (lines.lower.slope, lines.lower.slope);
-        match gate {
-            // Such lines go through the kink, at 0.
-            Gate::Activation(activation) if lines.lower.intercept == 0.0 => {
-                free_lower_slope(activation, x).unwrap_or(fixed)
-            }
-            _ => fixed,
+    lines: &GateLines,
+) -> impl Iterator<Item = Interval> {
+    let below = lines.lower_slope.iter().zip(&lines.lower_intercept);
+    bounds.zip(below).map(move |(x, (&slope, &intercept))| match gate {
+        // Such lines go through the kink, at 0.
+        Gate::Activation(activation) if intercept == 0.0 => {
+            let limits = free_lower_slope(activation, x);
+            limits.map_or(Interval::point(slope), |(low, high)| Interval::new(low, high))
         }
-    });
-    let (mut lower, mut upper): (Vec<f64>, Vec<f64>) = limits.unzip();
-    lower.resize(padded(neurons.len()), 0.0);
-    upper.resize(padded(neurons.len()), 0.0);
-    (lower, upper)
+        _ => Interval::point(slope),
+    })
 }
 
 /// The lines of an open gate.

@@ -2,20 +2,22 @@
 
 use core::fmt;
 
-use nncert_core::{Activation, Interval, Network, Region};
+use nncert_core::{Interval, Network, Region};
 
 use crate::activation::is_linear_on;
 use crate::alpha::AlphaOptions;
-use crate::chain::{Chain, tighten};
+use crate::chain::{Chain, lines, tighten};
 use crate::dense::Image;
-
 use crate::envelope::Envelope;
 use crate::graph::{Gate, Graph};
+use crate::influence::line_gap;
+use crate::interval::interval_into;
 use crate::intervals::Intervals;
-use crate::parallel::{in_parallel, parts};
+use crate::parallel::in_parallel;
 use crate::relaxations::Relaxations;
-use crate::rows::Rows;
+use crate::rows::Side;
 use crate::scratch::Scratch;
+use crate::selection::Selection;
 use crate::{BoundsError, Rounding};
 
 /// What [`crown`] returns.
@@ -35,6 +37,12 @@ pub struct NetworkBounds {
 }
 
 impl NetworkBounds {
+    /// Nothing yet, on a region.
+    pub(crate) fn blank(region: &Region) -> Self {
+        let (outputs, pre_activations) = (Vec::new(), Vec::new());
+        Self { region: region.clone(), outputs, pre_activations, products: 0 }
+    }
+
     /// How many of these values may have either sign.
     #[must_use]
     pub fn unstable(&self) -> usize {
@@ -104,10 +112,16 @@ pub fn crown_with(
     relaxations: &Relaxations,
     rounding: Rounding,
 ) -> Result<NetworkBounds, BoundsError> {
-    run(&mut Scratch::default(), network, region, relaxations, rounding, Between::Crown)
+    let how = How { relaxations: *relaxations, rounding, ..How::default() };
+    run(&mut Scratch::default(), network, region, &how)
 }
 
 /// [`crown`] with room of the caller's, for one region after the other.
+///
+/// What it allocates is the network's normal form and the result; [`Prepared`] spares
+/// these too.
+///
+/// [`Prepared`]: crate::Prepared
 ///
 /// # Errors
 ///
@@ -117,7 +131,7 @@ pub fn crown_in(
     network: &Network,
     region: &Region,
 ) -> Result<NetworkBounds, BoundsError> {
-    run(scratch, network, region, &Relaxations::default(), Rounding::Outward, Between::Crown)
+    run(scratch, network, region, &How::default())
 }
 
 /// [`crown`] with lower slopes chosen by gradient ascent (α-CROWN).
@@ -159,10 +173,9 @@ pub fn alpha_crown(
     region: &Region,
     options: &AlphaOptions,
 ) -> Result<NetworkBounds, BoundsError> {
-    let (scratch, relaxations) = (&mut Scratch::default(), Relaxations::default());
+    let scratch = &mut Scratch::default();
     let plain = crown_in(scratch, network, region)?;
-    let better =
-        run(scratch, network, region, &relaxations, Rounding::Outward, Between::Alpha(options))?;
+    let better = run(scratch, network, region, &How { alpha: Some(*options), ..How::default() })?;
     // Tighter bounds between can turn the slopes that the steps start from.
     let outputs = better.outputs.into_iter().zip(plain.outputs);
     let outputs = outputs.map(|(better, plain)| better.meet(plain)).collect();
@@ -174,8 +187,7 @@ pub fn alpha_crown(
 /// alone.
 ///
 /// The cost is that of [`interval`](crate::interval) and one pass backward, whatever the
-/// size of the network. Use it for convolutional networks whose unstable neurons are too
-/// many for a row each.
+/// size of the network. The same as [`crown_limited`] with no rows between.
 ///
 /// Guarantee: sound.
 ///
@@ -205,122 +217,206 @@ pub fn alpha_crown(
 /// Zhang et al., *Towards Stable and Efficient Training of Verifiably Robust Neural
 /// Networks* (CROWN-IBP), ICLR 2020.
 pub fn crown_ibp(network: &Network, region: &Region) -> Result<NetworkBounds, BoundsError> {
-    let (scratch, relaxations) = (&mut Scratch::default(), Relaxations::default());
-    run(scratch, network, region, &relaxations, Rounding::Outward, Between::Interval)
+    crown_limited(network, region, 0)
 }
 
-/// How the neurons between are bounded.
-#[derive(Clone, Copy)]
-enum Between<'a> {
-    Interval,
-    Crown,
-    Alpha(&'a AlphaOptions),
+/// [`crown`] with rows for some neurons only, at most `rows` in all; the others have
+/// interval bounds.
+///
+/// The first layers come first: their rows are cheap, and all that follows rests on them.
+/// Where a layer has more unstable neurons than rows are left, these go to those whose
+/// lines are furthest apart. Between [`crown_ibp`] (no rows) and [`crown`] (as many as it
+/// takes) in cost and tightness: for convolutional networks whose unstable neurons are too
+/// many for a row each.
+///
+/// The bounds are never looser than those of [`interval`](crate::interval).
+///
+/// Guarantee: sound.
+///
+/// # Errors
+///
+/// As [`crown`].
+///
+/// # Examples
+///
+/// ```
+/// # use nalgebra::{dmatrix, dvector};
+/// # use nncert_core::{Affine, Domain, Network, Region};
+/// # use nncert_bounds::{crown, crown_limited};
+/// # let network = Network::relu_mlp(vec![
+/// #     Affine::new(dmatrix![1.0; -1.0], dvector![0.0, 0.0]),
+/// #     Affine::new(dmatrix![1.0, -1.0], dvector![0.0]),
+/// # ])?;
+/// let region = Region::linf_ball(&[0.1], 0.5, &Domain::Everything)?;
+/// // Two unstable neurons: no more rows are needed.
+/// let (all, some) = (crown(&network, &region)?, crown_limited(&network, &region, 2)?);
+/// assert_eq!(all.pre_activations, some.pre_activations);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn crown_limited(
+    network: &Network,
+    region: &Region,
+    rows: usize,
+) -> Result<NetworkBounds, BoundsError> {
+    run(&mut Scratch::default(), network, region, &How { rows, ..How::default() })
+}
+
+/// How a pass is made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct How {
+    pub(crate) relaxations: Relaxations,
+    pub(crate) rounding: Rounding,
+    /// How many neurons between have rows of their own, the first stages first.
+    pub(crate) rows: usize,
+    /// How rows are optimised, if they are.
+    pub(crate) alpha: Option<AlphaOptions>,
+}
+
+impl Default for How {
+    fn default() -> Self {
+        let (relaxations, rounding) = (Relaxations::default(), Rounding::Outward);
+        Self { relaxations, rounding, rows: usize::MAX, alpha: None }
+    }
 }
 
 fn run(
     scratch: &mut Scratch,
     network: &Network,
     region: &Region,
-    relaxations: &Relaxations,
-    rounding: Rounding,
-    between: Between<'_>,
+    how: &How,
 ) -> Result<NetworkBounds, BoundsError> {
-    let alpha = match between {
-        Between::Alpha(options) => Some(options),
-        Between::Crown | Between::Interval => None,
-    };
     let graph = Graph::new(network, region)?;
     graph.check_forms(network, region)?;
-    let input = [Intervals::of(region, region.free())];
-    let mut chain = Chain::new(&graph, &input, rounding);
-    chain.free = alpha.is_some();
-    let mut pre_activations = Vec::new();
-    loop {
-        let mut pending = chain.pending()?;
-        let Some(gate) = chain.gate() else {
-            let outputs = outputs(&mut chain, &pending, region, alpha, scratch);
-            let (region, products) = (region.clone(), chain.products);
-            chain.recycle(scratch);
-            return Ok(NetworkBounds { region, outputs, pre_activations, products });
-        };
-        if let Gate::Activation(activation) = gate {
-            if !matches!(between, Between::Interval) {
-                refine(&mut chain, &mut pending, activation, alpha, scratch);
-            }
-            pre_activations.push(pending[0].bounds.iter().collect());
-        }
-        let live = chain.alive(&pending);
-        chain.pass(&pending, relaxations, live, scratch);
-    }
+    let mut bounds = NetworkBounds::blank(region);
+    run_into(scratch, &graph, region, how, &mut bounds)?;
+    Ok(bounds)
 }
 
-/// Tightens the bounds of the neurons at which the gate is not linear.
-pub(crate) fn refine(
+/// [`crown`] of a network in normal form, in the storage of earlier bounds.
+pub(crate) fn run_into(
+    scratch: &mut Scratch,
+    graph: &Graph<'_>,
+    region: &Region,
+    how: &How,
+    bounds: &mut NetworkBounds,
+) -> Result<(), BoundsError> {
+    let input = [Intervals::of_in(region, &graph.free, scratch)];
+    let mut chain = Chain::new(0, graph, &input, how.rounding, scratch);
+    chain.free = how.alpha.is_some();
+    let mut pending = core::mem::take(&mut scratch.images);
+    let mut between = 0;
+    let mut left = how.rows;
+    loop {
+        chain.pending(&mut pending, scratch)?;
+        let Some(gate) = chain.gate() else { break };
+        if let Gate::Activation(activation) = gate {
+            if left > 0 {
+                let mut unstable = Selection::new(scratch);
+                for image in &*pending {
+                    let x = |n: usize| image.bounds.get(n);
+                    let all = 0..image.bounds.len();
+                    let mixed = all.filter(|&n| !is_linear_on(activation, x(n)));
+                    let gap = |n| line_gap(&lines(gate, &how.relaxations, x(n)), x(n));
+                    unstable.push_best(mixed, left, gap);
+                }
+                refine(&mut chain, &mut pending, &unstable, how.alpha.as_ref(), scratch);
+                left -= unstable.len();
+                unstable.recycle(scratch);
+            }
+            if bounds.pre_activations.len() == between {
+                bounds.pre_activations.push(Vec::new());
+            }
+            let known = &mut bounds.pre_activations[between];
+            known.clear();
+            known.extend(pending[0].bounds.iter());
+            between += 1;
+        }
+        let live = chain.alive(&pending, scratch);
+        chain.pass(&pending, &how.relaxations, &live, scratch);
+        scratch.places.give(live);
+    }
+    bounds.pre_activations.truncate(between);
+    bounds.region.clone_from(region);
+    outputs(&mut chain, &pending, how.alpha.as_ref(), bounds, scratch);
+    bounds.products = chain.products;
+    chain.recycle(scratch);
+    scratch.images = pending;
+    if (1..usize::MAX).contains(&how.rows) {
+        // Tighter bounds between, and the last bit of an output may be looser.
+        let mut plain = scratch.intervals.take(bounds.outputs.len());
+        interval_into(scratch, graph, region, &mut plain)?;
+        for (output, plain) in bounds.outputs.iter_mut().zip(&plain) {
+            output.bounds = output.bounds.intersect(*plain);
+        }
+        scratch.intervals.give(plain);
+    }
+    let [input] = input;
+    input.recycle(scratch);
+    Ok(())
+}
+
+/// Tightens the bounds of some neurons.
+fn refine(
     chain: &mut Chain<'_>,
     pending: &mut [Image],
-    activation: Activation,
+    neurons: &Selection,
     alpha: Option<&AlphaOptions>,
     scratch: &mut Scratch,
 ) {
-    let unstable = pending.iter().map(|image| {
-        let bounds = &image.bounds;
-        (0..bounds.len()).filter(|&n| !is_linear_on(activation, bounds.get(n))).collect()
-    });
-    let unstable: Vec<Vec<usize>> = unstable.collect();
     let between = alpha.filter(|options| options.intermediate > 0);
     let between = between.map(|options| (options.intermediate, options));
-    let parts: Vec<Vec<Vec<usize>>> = parts(unstable, chain.batch().min(PART)).collect();
-    let bounds = {
-        let (chain, pending) = (&*chain, &*pending);
-        in_parallel(&parts, scratch, |scratch, part| {
-            let rows = bound(chain, pending, part, between, scratch);
-            let bounds = rows.bounds(chain.input, chain.outward);
-            scratch.give(rows.coefficients);
-            (bounds, rows.products)
-        })
-    };
-    for (part, (bounds, products)) in parts.iter().zip(bounds) {
-        chain.products += products;
-        tighten(pending, part, &bounds);
-    }
+    let (count, size) = neurons.parts(chain.batch().min(PART));
+    let mut state = (chain, pending);
+    in_parallel(
+        count,
+        &mut state,
+        scratch,
+        |(chain, pending), scratch, at| {
+            let part = neurons.part(at, size, scratch);
+            let rows = chain.bound(pending, &part, between, scratch);
+            let bounds = rows.bounds(chain.input, chain.outward, scratch);
+            let products = rows.products;
+            rows.recycle(scratch);
+            part.recycle(scratch);
+            (bounds, products)
+        },
+        // What a row is charged does not depend on the bounds of its layer.
+        |(chain, pending), scratch, at, (bounds, products)| {
+            let part = neurons.part(at, size, scratch);
+            chain.products += products;
+            tighten(pending, &part, &bounds);
+            part.recycle(scratch);
+            scratch.intervals.give(bounds);
+        },
+    );
 }
 
 /// How many rows are substituted together: parts run in parallel, with the same results.
 const PART: usize = 512;
 
-/// Rows of neurons, optimised or not.
-fn bound(
-    chain: &Chain<'_>,
-    pending: &[Image],
-    neurons: &[Vec<usize>],
-    how: Option<(usize, &AlphaOptions)>,
-    scratch: &mut Scratch,
-) -> Rows {
-    match how {
-        Some(how) => chain.rows_alpha(pending, neurons, how, scratch).rows,
-        None => chain.rows(pending, neurons, scratch),
-    }
-}
-
 fn outputs(
     chain: &mut Chain<'_>,
     pending: &[Image],
-    region: &Region,
     alpha: Option<&AlphaOptions>,
+    result: &mut NetworkBounds,
     scratch: &mut Scratch,
-) -> Vec<Envelope> {
-    let all: Vec<usize> = (0..pending[0].bounds.len()).collect();
+) {
+    let mut all = Selection::new(scratch);
+    all.push(0..pending[0].bounds.len());
     let how = alpha.map(|options| (options.iterations, options));
-    let rows = bound(chain, pending, &[all], how, scratch);
+    let rows = chain.bound(pending, &all, how, scratch);
     chain.products += rows.products;
-    let bounds = rows.concretise(0, &chain.input[0], chain.outward);
-    let free = &chain.graph.free;
-    let envelope = |(output, bound): (usize, Interval)| Envelope {
-        lower: rows.lower_form(0, output, region, free, chain.outward),
-        upper: rows.upper_form(0, output, region, free, chain.outward),
-        bounds: pending[0].bounds.get(output).intersect(bound),
-    };
-    let envelopes = bounds.into_iter().enumerate().map(envelope).collect();
-    scratch.give(rows.coefficients);
-    envelopes
+    let bounds = rows.bounds(chain.input, chain.outward, scratch);
+    result.outputs.resize_with(bounds.len(), Envelope::blank);
+    for (output, envelope) in result.outputs.iter_mut().enumerate() {
+        for (side, form) in [(Side::Below, &mut envelope.lower), (Side::Above, &mut envelope.upper)]
+        {
+            let at = (0, output, side);
+            rows.write_form(at, &result.region, &chain.graph.free, chain.outward, form);
+        }
+        envelope.bounds = pending[0].bounds.get(output).intersect(bounds[output]);
+    }
+    rows.recycle(scratch);
+    scratch.intervals.give(bounds);
+    all.recycle(scratch);
 }

@@ -127,12 +127,13 @@ impl Bias {
 }
 
 /// What a layer maps a box to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Image {
     /// Encloses the outputs.
     pub(crate) bounds: Intervals,
-    /// `|W| X + |b|`, where `X` bounds the inputs: rounding is charged in proportion.
-    pub(crate) reach: Vec<f64>,
+    /// `reach` is `|W| X + |b|`, where `X` bounds the inputs: rounding is charged in
+    /// proportion.
+    sums: Sums,
     /// The relative cost of the roundings that a sum over the layer can meet.
     pub(crate) unit: f64,
     /// What underflow costs every row that passes this layer, whatever its coefficients.
@@ -144,21 +145,23 @@ impl Image {
     ///
     /// Each comes with the neurons that it is applied to and their bounds: `W x̂ + b` for
     /// one network, `W' δ̂ + (W - W') x̂` for a difference.
-    pub(crate) fn new<'v>(
+    pub(crate) fn fill<'v>(
+        &mut self,
         bias: &Bias,
         terms: impl IntoIterator<Item = (Option<&'v Linear<'v>>, &'v [usize], &'v Intervals)>,
-        unit: f64,
-        outward: bool,
-    ) -> Self {
-        let mut sums = Sums::new(bias);
+        (unit, outward): (f64, bool),
+        scratch: &mut Scratch,
+    ) {
+        let sums = &mut self.sums;
+        sums.start(bias);
         let (mut size, mut width) = (0.0, 0);
         for (map, live, input) in terms {
-            add_image(map, live, input, &mut sums, outward);
-            size += input.magnitudes().iter().sum::<f64>();
+            add_image(map, live, input, sums, outward, scratch);
+            size += input.iter().map(Interval::magnitude).sum::<f64>();
             width += bias.value.len() + live.len();
         }
         let Sums { middle, spread, reach } = sums;
-        let bounds = middle.iter().zip(&spread).zip(&reach).map(|((y, t), reach)| {
+        let bounds = middle.iter().zip(&*spread).zip(&*reach).map(|((y, t), reach)| {
             if outward {
                 let charge = 2.0 * unit * reach + f64::MIN_POSITIVE;
                 Interval::new(charged_down(y - t, charge), charged_up(y + t, charge))
@@ -166,19 +169,16 @@ impl Image {
                 Interval::new(y - t, y + t)
             }
         });
-        let bounds = bounds.collect();
-        let underflow = UNDERFLOW * width as f64 * (1.0 + size + reach.iter().sum::<f64>());
-        Self { bounds, reach, unit, underflow }
+        self.bounds.fill(bounds);
+        self.underflow = UNDERFLOW * width as f64 * (1.0 + size + reach.iter().sum::<f64>());
+        self.unit = unit;
     }
 
     /// Fails on the first output whose bounds are not finite.
-    pub(crate) fn finite(self, layer: usize) -> Result<Self, BoundsError> {
+    pub(crate) fn check_finite(&self, layer: usize) -> Result<(), BoundsError> {
         let finite = |interval: Interval| interval.lower.is_finite() && interval.upper.is_finite();
         let first = self.bounds.iter().position(|interval| !finite(interval));
-        match first {
-            Some(neuron) => Err(BoundsError::Overflow { layer, neuron }),
-            None => Ok(self),
-        }
+        first.map_or(Ok(()), |neuron| Err(BoundsError::Overflow { layer, neuron }))
     }
 
     /// Takes over a bound of a neuron.
@@ -188,6 +188,6 @@ impl Image {
 
     /// What rounding costs per unit of coefficient on an output.
     pub(crate) fn charge(&self, neuron: usize) -> f64 {
-        2.0 * self.unit * self.reach[neuron] + f64::MIN_POSITIVE
+        2.0 * self.unit * self.sums.reach[neuron] + f64::MIN_POSITIVE
     }
 }

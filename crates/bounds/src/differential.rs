@@ -4,10 +4,13 @@ use core::fmt;
 
 use nncert_core::{Interval, PairedNetworks, Region};
 
+use crate::activation::minus;
 use crate::alpha::AlphaOptions;
+use crate::crown::How;
 use crate::envelope::Envelope;
 use crate::graph::PairGraph;
 use crate::influence::Influence;
+use crate::interval::interval_into;
 use crate::intervals::Intervals;
 use crate::joint::Joint;
 use crate::relaxations::Relaxations;
@@ -33,6 +36,12 @@ pub struct PairBounds {
 }
 
 impl PairBounds {
+    /// Nothing yet, on a region.
+    pub(crate) fn blank(region: &Region) -> Self {
+        let (outputs, original, compressed) = (Vec::new(), Vec::new(), Vec::new());
+        Self { region: region.clone(), outputs, original, compressed, products: 0 }
+    }
+
     /// The least `ε` for which `|f(x) - f'(x)| ≤ ε` is shown for all outputs and all `x`.
     #[must_use]
     pub fn epsilon(&self) -> f64 {
@@ -105,10 +114,16 @@ pub fn differential_with(
     relaxations: &Relaxations,
     rounding: Rounding,
 ) -> Result<PairBounds, BoundsError> {
-    run(&mut Scratch::default(), pair, region, relaxations, rounding, None)
+    let how = How { relaxations: *relaxations, rounding, ..How::default() };
+    run(&mut Scratch::default(), pair, region, how)
 }
 
 /// [`differential`] with room of the caller's, for one region after the other.
+///
+/// What it allocates is the pair's normal form and the result; [`PreparedPair`] spares
+/// these too.
+///
+/// [`PreparedPair`]: crate::PreparedPair
 ///
 /// # Errors
 ///
@@ -118,7 +133,49 @@ pub fn differential_in(
     pair: &PairedNetworks,
     region: &Region,
 ) -> Result<PairBounds, BoundsError> {
-    run(scratch, pair, region, &Relaxations::default(), Rounding::Outward, None)
+    run(scratch, pair, region, How::default())
+}
+
+/// [`differential`] with rows for some neurons only, at most `rows` in all; the others
+/// have interval bounds.
+///
+/// As in [`crown_limited`](crate::crown_limited) the first layers come first, and in a
+/// layer the neurons whose difference is bounded most loosely. With no rows but those of
+/// the outputs, as in [`crown_ibp`](crate::crown_ibp), it is three passes backward, whatever
+/// the size of the networks.
+///
+/// The bounds are never looser than those of [`interval`](crate::interval), of either
+/// network, and of `f - f'` as the difference of the two.
+///
+/// Guarantee: sound.
+///
+/// # Errors
+///
+/// As [`differential`].
+///
+/// # Examples
+///
+/// ```
+/// # use nalgebra::{dmatrix, dvector};
+/// # use nncert_core::{Affine, Domain, Network, PairedNetworks, Region};
+/// # use nncert_bounds::{differential, differential_limited};
+/// # let network = |w: f64| Network::relu_mlp(vec![
+/// #     Affine::new(dmatrix![w; -1.0], dvector![0.0, 0.5]),
+/// #     Affine::new(dmatrix![1.0, 1.0], dvector![0.0]),
+/// # ]);
+/// let pair = PairedNetworks::new(&network(1.0)?, &network(1.125)?)?;
+/// let region = Region::linf_ball(&[0.0], 1.0, &Domain::Everything)?;
+/// let (all, none) = (differential(&pair, &region)?, differential_limited(&pair, &region, 0)?);
+/// assert!(none.epsilon() >= all.epsilon() && none.products <= all.products);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn differential_limited(
+    pair: &PairedNetworks,
+    region: &Region,
+    rows: usize,
+) -> Result<PairBounds, BoundsError> {
+    let scratch = &mut Scratch::default();
+    run(scratch, pair, region, How { rows, ..How::default() })
 }
 
 /// [`differential`] with choices made by gradient ascent (α-CROWN for a pair).
@@ -139,9 +196,9 @@ pub fn alpha_differential(
     region: &Region,
     options: &AlphaOptions,
 ) -> Result<PairBounds, BoundsError> {
-    let (scratch, relaxations) = (&mut Scratch::default(), Relaxations::default());
+    let scratch = &mut Scratch::default();
     let plain = differential_in(scratch, pair, region)?;
-    let better = run(scratch, pair, region, &relaxations, Rounding::Outward, Some(*options))?;
+    let better = run(scratch, pair, region, How { alpha: Some(*options), ..How::default() })?;
     // Tighter bounds between can turn the choices that the steps start from.
     let outputs = better.outputs.into_iter().zip(plain.outputs);
     let meet = |a: Vec<Interval>, b: Vec<Interval>| -> Vec<Interval> {
@@ -160,18 +217,46 @@ fn run(
     scratch: &mut Scratch,
     pair: &PairedNetworks,
     region: &Region,
-    relaxations: &Relaxations,
-    rounding: Rounding,
-    alpha: Option<AlphaOptions>,
+    how: How,
 ) -> Result<PairBounds, BoundsError> {
     let graph = PairGraph::new(pair, region)?;
-    let input = [Intervals::of(region, region.free())];
-    let mut joint = Joint::new(&graph, &input, rounding);
-    joint.original.free = alpha.is_some();
-    joint.compressed.free = alpha.is_some();
-    joint.alpha = alpha;
-    let mut bounds = joint.run(relaxations, None, core::slice::from_ref(region), scratch)?;
-    Ok(bounds.remove(0).0)
+    let mut bounds = PairBounds::blank(region);
+    run_into(scratch, &graph, region, how, &mut bounds)?;
+    Ok(bounds)
+}
+
+/// [`differential`] of a pair in normal form, in the storage of earlier bounds.
+pub(crate) fn run_into(
+    scratch: &mut Scratch,
+    graph: &PairGraph<'_>,
+    region: &Region,
+    how: How,
+    bounds: &mut PairBounds,
+) -> Result<(), BoundsError> {
+    let input = [Intervals::of_in(region, &graph.original.free, scratch)];
+    bounds.region.clone_from(region);
+    Joint::new(graph, &input, how, scratch).run(None, core::slice::from_mut(bounds), scratch)?;
+    let [input] = input;
+    input.recycle(scratch);
+    if how.rows < usize::MAX {
+        // Tighter bounds between, and the last bit of an output may be looser.
+        let mut plain = scratch.intervals.take(bounds.outputs.len());
+        let mut minuend = scratch.intervals.take(bounds.outputs.len());
+        for (graph, known) in
+            [(&graph.original, &mut bounds.original), (&graph.compressed, &mut bounds.compressed)]
+        {
+            core::mem::swap(&mut plain, &mut minuend);
+            interval_into(scratch, graph, region, &mut plain)?;
+            known.iter_mut().zip(&plain).for_each(|(x, plain)| *x = x.intersect(*plain));
+        }
+        let between = minuend.iter().zip(&plain).map(|(x, y)| minus(*x, *y));
+        for (output, between) in bounds.outputs.iter_mut().zip(between) {
+            output.bounds = output.bounds.intersect(between);
+        }
+        scratch.intervals.give(plain);
+        scratch.intervals.give(minuend);
+    }
+    Ok(())
 }
 
 /// What the bounds of a pair leave for the parts of the region.
@@ -196,11 +281,18 @@ pub(crate) fn differential_within(
 ) -> Result<Vec<(PairBounds, Lessons)>, BoundsError> {
     let free = &graph.original.free;
     let input: Vec<Intervals> = regions.iter().map(|r| Intervals::of(r, free)).collect();
-    let mut joint = Joint::new(graph, &input, Rounding::Outward);
+    let mut joint = Joint::new(graph, &input, How::default(), scratch);
     joint.influence = input.iter().map(Influence::new).collect();
-    for (index, known) in known.iter().enumerate() {
-        joint.original.known[index] = known.map(|known| &known[0]);
-        joint.compressed.known[index] = known.map(|known| &known[1]);
+    for chain in [&mut joint.original, &mut joint.compressed] {
+        chain.known = known;
+        chain.found = vec![Stability::default(); regions.len()];
     }
-    joint.run(&Relaxations::default(), Some(outputs), regions, scratch)
+    let mut bounds: Vec<PairBounds> = regions.iter().map(PairBounds::blank).collect();
+    joint.run(Some(outputs), &mut bounds, scratch)?;
+    let stability = joint.original.found.into_iter().zip(joint.compressed.found);
+    let lessons = joint.influence.into_iter().zip(stability).map(|(influence, (f, g))| {
+        let influence = influence.scores();
+        Lessons { influence, stability: [f, g] }
+    });
+    Ok(bounds.into_iter().zip(lessons).collect())
 }

@@ -84,6 +84,12 @@ pub struct Envelope {
 }
 
 impl Envelope {
+    /// To be written to.
+    pub(crate) fn blank() -> Self {
+        let form = AffineForm::default();
+        Self { lower: form.clone(), upper: form, bounds: Interval::EVERYTHING }
+    }
+
     /// The better side of each of two envelopes of one function.
     pub(crate) fn meet(self, other: Self) -> Self {
         let bounds = self.bounds.intersect(other.bounds);

@@ -34,6 +34,12 @@ pub enum BoundsError {
         /// The most that are taken.
         limit: usize,
     },
+    /// A network was made ready for regions that fix this input to another value, or at all.
+    #[error("input {input} is not fixed to the value that the network was made ready for")]
+    Fixed {
+        /// The input, counted from 0.
+        input: usize,
+    },
     /// The values of a layer may exceed the range of `f64`.
     #[error("layer {layer}: the bounds of neuron {neuron} overflow")]
     Overflow {

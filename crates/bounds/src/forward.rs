@@ -11,9 +11,10 @@ use crate::differential::PairBounds;
 use crate::envelope::{AffineForm, Envelope};
 use crate::graph::{Gate, PairGraph};
 use crate::intervals::Intervals;
-use crate::kernel;
+use crate::kernel::{self, Charged};
 use crate::relu::{Line, Lines, chord_above, chord_below, relu_lines};
 use crate::rounding::{UNDERFLOW, charged_down, charged_up, gamma};
+use crate::scratch::Scratch;
 
 /// The most entries that a layer is written out with as a matrix.
 const MAX_ENTRIES: usize = 1 << 25;
@@ -98,9 +99,10 @@ pub fn forward(pair: &PairedNetworks, region: &Region) -> Result<PairBounds, Bou
             return Err(BoundsError::TooLarge { layer, kind, entries, limit });
         }
         let all: Vec<usize> = (0..rows).collect();
-        let written_out = |seed: &dyn Fn(&mut [f64])| -> DMatrix<f64> {
+        let scratch = &mut Scratch::default();
+        let mut written_out = |seed: &dyn Fn(&mut [f64], &mut Scratch)| -> DMatrix<f64> {
             let mut coefficients = DMatrix::zeros(live.len(), 2 * rows);
-            seed(coefficients.as_mut_slice());
+            seed(coefficients.as_mut_slice(), scratch);
             coefficients.columns(0, rows).transpose()
         };
         // Four products for each of the two or three matrices.
@@ -108,14 +110,14 @@ pub fn forward(pair: &PairedNetworks, region: &Region) -> Result<PairBounds, Bou
         products += (4 * matrices * rows * live.len() * columns) as u64;
         let mut next = Forms::zeros(rows, columns);
         if let Some(difference) = difference {
-            next.add_layer(&written_out(&|out| difference.seed(&all, &live, out)), &x);
+            next.add_layer(&written_out(&|out, room| difference.seed(&all, &live, out, room)), &x);
         }
         if let Some(delta) = &delta {
-            next.add_layer(&written_out(&|out| copy.seed(&all, &live, out)), delta);
+            next.add_layer(&written_out(&|out, room| copy.seed(&all, &live, out, room)), delta);
         }
         next.finish(&change.bias, &input, live.len(), unit);
         let mut next_x = Forms::zeros(rows, columns);
-        next_x.add_layer(&written_out(&|out| term.seed(&all, &live, out)), &x);
+        next_x.add_layer(&written_out(&|out, room| term.seed(&all, &live, out, room)), &x);
         next_x.finish(&f.bias, &input, live.len(), unit);
         let x_bounds = next_x.concretise(&input, layer)?;
         let delta_bounds = next.concretise(&input, layer)?;
@@ -246,7 +248,11 @@ impl Forms {
 
     /// The bounds of each neuron over a box of inputs.
     fn concretise(&self, input: &Intervals, layer: usize) -> Result<Vec<Interval>, BoundsError> {
-        let least = |forms: DMatrix<f64>| kernel::least(forms.as_slice(), forms.ncols(), input);
+        let least = |forms: DMatrix<f64>| {
+            let mut sums = vec![Charged::default(); forms.ncols()];
+            kernel::least(forms.as_slice(), forms.ncols(), input, |row, sum| sums[row] = sum);
+            sums
+        };
         let lower = least(self.lower.transpose());
         let upper = least(-self.upper.transpose());
         let n = input.len();

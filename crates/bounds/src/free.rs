@@ -6,7 +6,9 @@
 use nalgebra::DMatrix;
 use pulp::{Arch, Simd, WithSimd};
 
+use crate::intervals::Intervals;
 use crate::kernel::{Charged, GateFaces, GateLines, Toll};
+use crate::selection::Selection;
 
 /// Moves rows from post- to pre-activations with lower slopes of their own.
 ///
@@ -177,41 +179,46 @@ fn ends<S: Simd>(gate: &GateFaces) -> [[&[S::f64s]; 2]; 3] {
 pub(crate) struct Ascent {
     /// The numbers.
     pub(crate) values: DMatrix<f64>,
-    /// Their limits, column by column of `values` the same.
-    limits: Vec<(Vec<f64>, Vec<f64>)>,
-    /// Which limits a column has.
-    of: Vec<usize>,
+    /// The limits of each box, which all its columns share.
+    limits: Vec<Intervals>,
+    /// Where the columns of each box end.
+    ends: Vec<usize>,
     first: DMatrix<f64>,
     second: DMatrix<f64>,
 }
 
 impl Ascent {
-    /// Starts `columns[i]` columns of each group at `start`, between its limits.
-    pub(crate) fn new(groups: Vec<(Vec<f64>, Vec<f64>, Vec<f64>)>, columns: &[usize]) -> Self {
-        let width = groups.first().map_or(0, |(start, ..)| start.len());
-        let of: Vec<usize> = columns
-            .iter()
-            .enumerate()
-            .flat_map(|(group, &count)| core::iter::repeat_n(group, count))
-            .collect();
-        let values = DMatrix::from_fn(width, of.len(), |row, column| groups[of[column]].0[row]);
-        let zeros = DMatrix::zeros(width, of.len());
-        let limits = groups.into_iter().map(|(_, lower, upper)| (lower, upper)).collect();
-        Self { values, limits, of, first: zeros.clone(), second: zeros }
+    /// Starts the rows of some neurons of each box at a column between limits.
+    pub(crate) fn new<'l>(
+        boxes: impl Iterator<Item = (&'l [f64], &'l Intervals)>,
+        neurons: &Selection,
+    ) -> Self {
+        let (mut starts, mut limits, mut ends) = (Vec::new(), Vec::new(), Vec::new());
+        for ((start, limit), neurons) in boxes.zip(neurons.iter()) {
+            starts.extend(core::iter::repeat_n(start, 2 * neurons.len()).flatten());
+            limits.push(limit.clone());
+            ends.push(ends.last().map_or(0, |end| *end) + 2 * neurons.len());
+        }
+        let (width, columns) = (limits.first().map_or(0, Intervals::len), 2 * neurons.len());
+        let values = DMatrix::from_iterator(width, columns, starts.into_iter().copied());
+        let zeros = DMatrix::zeros(width, columns);
+        Self { values, limits, ends, first: zeros.clone(), second: zeros }
     }
 
-    /// Moves along a gradient that `gradient(row, column)` gives; `step` counts from 1.
+    /// Moves along a gradient; `step` counts from 1.
     pub(crate) fn step(&mut self, gradient: &DMatrix<f64>, rate: f64, step: i32) {
         const MEMORY: [f64; 2] = [0.9, 0.999];
         let correct = MEMORY.map(|memory| 1.0 / (1.0 - memory.powi(step)));
-        for (column, &group) in self.of.iter().enumerate() {
-            let (lower, upper) = &self.limits[group];
-            for row in 0..lower.len() {
-                if lower[row] >= upper[row] {
-                    continue;
-                }
+        let mut limits = self.limits.iter().zip(&self.ends);
+        let mut current = limits.next();
+        for column in 0..gradient.ncols() {
+            while current.is_some_and(|(_, end)| column >= *end) {
+                current = limits.next();
+            }
+            let Some((limits, _)) = current else { return };
+            for (row, limit) in limits.iter().enumerate() {
                 let slope = gradient[(row, column)];
-                if !slope.is_finite() {
+                if limit.lower >= limit.upper || !slope.is_finite() {
                     continue;
                 }
                 let first = &mut self.first[(row, column)];
@@ -220,10 +227,10 @@ impl Ascent {
                 *second += (1.0 - MEMORY[1]) * (slope * slope - *second);
                 let size = (*second * correct[1]).sqrt();
                 if size > 0.0 {
-                    let range = upper[row] - lower[row];
-                    let moved =
-                        self.values[(row, column)] + rate * range * *first * correct[0] / size;
-                    self.values[(row, column)] = moved.clamp(lower[row], upper[row]);
+                    let range = limit.upper - limit.lower;
+                    let value = &mut self.values[(row, column)];
+                    let moved = *value + rate * range * *first * correct[0] / size;
+                    *value = moved.clamp(limit.lower, limit.upper);
                 }
             }
         }

@@ -22,7 +22,7 @@ use crate::BoundsError;
 use crate::dense::{Bias, Image};
 use crate::intervals::Intervals;
 use crate::kernel::Sums;
-use crate::linear::{Compact, Linear, Sparse, linear_of_layer};
+use crate::linear::{Compact, Linear, Sparse, linear_of_layer, seed_identity};
 use crate::rounding::gamma;
 use crate::scratch::Scratch;
 
@@ -209,7 +209,7 @@ fn fold_term(term: &Term<'_>, bias: Bias, region: &Region) -> Bias {
     let fixed: Vec<usize> = (0..region.dimension()).filter(fixed).collect();
     let values: Intervals = fixed.iter().map(|&input| region.interval(input)).collect();
     let mut sums = Sums::new(&bias);
-    term.add_image(&fixed, &values, &mut sums, true);
+    term.add_image(&fixed, &values, &mut sums, true, &mut Scratch::default());
     // The inputs are points: there is no spread.
     Bias { value: sums.middle, reach: sums.reach }
 }
@@ -226,15 +226,22 @@ impl Term<'_> {
         input: &Intervals,
         sums: &mut Sums,
         outward: bool,
+        scratch: &mut Scratch,
     ) {
-        add_image(self.map.as_ref(), live, input, sums, outward);
+        add_image(self.map.as_ref(), live, input, sums, outward, scratch);
     }
 
     /// Sets the coefficients of rows that start at this term, and of their negations.
-    pub(crate) fn seed(&self, neurons: &[usize], live: &[usize], out: &mut [f64]) {
+    pub(crate) fn seed(
+        &self,
+        neurons: &[usize],
+        live: &[usize],
+        out: &mut [f64],
+        scratch: &mut Scratch,
+    ) {
         match &self.map {
-            Some(map) => map.seed(neurons, live, out),
-            None => identity(neurons, live).seed(neurons, live, out),
+            Some(map) => map.seed(neurons, live, out, scratch),
+            None => seed_identity(neurons, live, out, scratch),
         }
     }
 
@@ -248,7 +255,7 @@ impl Term<'_> {
     ) -> Compact {
         match &self.map {
             Some(map) => map.compact(outputs, inputs, width, scratch),
-            None => identity(outputs, inputs).compact(outputs, inputs, width, scratch),
+            None => Compact::identity(outputs, inputs, width, scratch),
         }
     }
 }
@@ -260,18 +267,16 @@ pub(crate) fn add_image(
     input: &Intervals,
     sums: &mut Sums,
     outward: bool,
+    scratch: &mut Scratch,
 ) {
     match map {
-        Some(map) => map.add_image(live, input, sums, outward),
-        None => identity(live, live).add_image(live, input, sums, outward),
+        Some(map) => map.add_image(live, input, sums, outward, scratch),
+        None => {
+            for (&neuron, interval) in live.iter().zip(input.iter()) {
+                sums.add_term(neuron, 1.0, interval);
+            }
+        }
     }
-}
-
-/// The identity as a sparse map that holds these neurons.
-fn identity(outputs: &[usize], inputs: &[usize]) -> Linear<'static> {
-    let width = outputs.iter().chain(inputs).max().map_or(0, |last| last + 1);
-    let entries = inputs.iter().map(|&at| (at, at, 1.0)).collect();
-    Linear::Sparse(Sparse::new(width, width, entries))
 }
 
 impl Stage<'_> {
@@ -285,23 +290,25 @@ impl Stage<'_> {
     ///
     /// `values` gives the live entries of a value and their bounds.
     pub(crate) fn image<'v>(
-        &self,
+        &'v self,
+        image: &mut Image,
         values: impl Fn(usize) -> (&'v [usize], &'v Intervals),
         outward: bool,
-    ) -> Result<Image, BoundsError> {
+        scratch: &mut Scratch,
+    ) -> Result<(), BoundsError> {
         let terms = self.terms.iter().map(|term| {
             let (live, bounds) = values(term.value);
             (term.map.as_ref(), live, bounds)
         });
-        let mut image = Image::new(&self.bias, terms, self.unit, outward).finite(self.layer)?;
+        image.fill(&self.bias, terms, (self.unit, outward), scratch);
+        image.check_finite(self.layer)?;
         if let Some(largest) = &self.largest {
             let (_, bounds) = values(largest.value);
             for (neuron, window) in largest.windows.iter().enumerate() {
-                let tighter = image.bounds.get(neuron).intersect(bounds.largest(window));
-                image.bounds.set(neuron, tighter);
+                image.tighten(neuron, bounds.largest(window));
             }
         }
-        Ok(image)
+        Ok(())
     }
 }
 

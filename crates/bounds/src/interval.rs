@@ -4,9 +4,9 @@ use nncert_core::{Interval, Network, Region};
 
 use crate::BoundsError;
 use crate::chain::through;
-use crate::dense::Image;
 use crate::graph::Graph;
 use crate::intervals::Intervals;
+use crate::scratch::Scratch;
 
 /// Bounds each output by interval arithmetic, layer by layer.
 ///
@@ -39,13 +39,42 @@ use crate::intervals::Intervals;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn interval(network: &Network, region: &Region) -> Result<Vec<Interval>, BoundsError> {
-    let graph = Graph::new(network, region)?;
-    let mut values = vec![(graph.free.clone(), Intervals::of(region, &graph.free))];
+    let (graph, mut bounds) = (Graph::new(network, region)?, Vec::new());
+    interval_into(&mut Scratch::default(), &graph, region, &mut bounds)?;
+    Ok(bounds)
+}
+
+/// [`interval`] of a network in normal form, in the storage of earlier bounds.
+pub(crate) fn interval_into(
+    scratch: &mut Scratch,
+    graph: &Graph<'_>,
+    region: &Region,
+    bounds: &mut Vec<Interval>,
+) -> Result<(), BoundsError> {
+    let mut values = core::mem::take(&mut scratch.values);
+    let mut images = core::mem::take(&mut scratch.images);
+    values.clear();
+    images.clear();
+    let (mut image, mut input) = (images.spare(), values.spare());
+    input.fill(graph.free.iter().map(|&at| region.interval(at)));
+    values.push(input);
+    let widest = graph.stages.iter().map(|stage| stage.width).max().unwrap_or(0);
+    let mut all = scratch.places.take(widest);
+    all.extend(0..widest);
     for stage in &graph.stages {
-        let value = |at: usize| (&values[at].0[..], &values[at].1);
-        let Image { bounds, .. } = stage.image(value, true)?;
-        let bounds: Intervals = bounds.iter().map(|x| through(stage.gate, x)).collect();
-        values.push(((0..stage.width).collect(), bounds));
+        let value = |at: usize| {
+            let live = if at == 0 { &graph.free[..] } else { &all[..values[at].len()] };
+            (live, &values[at])
+        };
+        stage.image(&mut image, value, true, scratch)?;
+        let mut next = values.spare();
+        next.fill(image.bounds.iter().map(|x| through(stage.gate, x)));
+        values.push(next);
     }
-    Ok(values.pop().map_or_else(Vec::new, |(_, bounds)| bounds.iter().collect()))
+    bounds.clear();
+    bounds.extend(values.last().into_iter().flat_map(Intervals::iter));
+    images.push(image);
+    scratch.places.give(all);
+    (scratch.values, scratch.images) = (values, images);
+    Ok(())
 }

@@ -2,6 +2,8 @@
 
 use nncert_core::{Interval, Region};
 
+use crate::scratch::Scratch;
+
 /// One interval for each neuron, as two arrays.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Intervals {
@@ -10,14 +12,38 @@ pub(crate) struct Intervals {
 }
 
 impl Intervals {
-    pub(crate) fn zeros(length: usize) -> Self {
-        Self { lower: vec![0.0; length], upper: vec![0.0; length] }
-    }
-
     /// Some coordinates of a region.
     pub(crate) fn of(region: &Region, coordinates: &[usize]) -> Self {
-        let pick = |corner: &[f64]| coordinates.iter().map(|&i| corner[i]).collect();
-        Self { lower: pick(region.lower()), upper: pick(region.upper()) }
+        coordinates.iter().map(|&i| region.interval(i)).collect()
+    }
+
+    /// [`Intervals::of`] in room of the caller's.
+    pub(crate) fn of_in(region: &Region, coordinates: &[usize], scratch: &mut Scratch) -> Self {
+        let n = coordinates.len();
+        let mut intervals = Self { lower: scratch.buffer(n), upper: scratch.buffer(n) };
+        intervals.fill(coordinates.iter().map(|&i| region.interval(i)));
+        intervals
+    }
+
+    /// Gives its storage back.
+    pub(crate) fn recycle(self, scratch: &mut Scratch) {
+        scratch.give_buffer(self.lower);
+        scratch.give_buffer(self.upper);
+    }
+
+    /// Other intervals in the same storage.
+    pub(crate) fn fill(&mut self, intervals: impl IntoIterator<Item = Interval>) {
+        self.lower.clear();
+        self.upper.clear();
+        for Interval { lower, upper } in intervals {
+            self.lower.push(lower);
+            self.upper.push(upper);
+        }
+    }
+
+    /// As many zeros.
+    pub(crate) fn fill_zeros(&mut self, length: usize) {
+        self.fill(core::iter::repeat_n(Interval::point(0.0), length));
     }
 
     /// Encloses the largest of some entries.
@@ -50,11 +76,10 @@ impl Intervals {
         self.lower.iter().zip(&self.upper).map(|(&lower, &upper)| Interval { lower, upper })
     }
 
-    /// The intervals with as many zeros after them as make `length`.
-    pub(crate) fn padded(mut self, length: usize) -> Self {
+    /// Adds as many zeros as make `length`.
+    pub(crate) fn pad(&mut self, length: usize) {
         self.lower.resize(length, 0.0);
         self.upper.resize(length, 0.0);
-        self
     }
 
     /// The largest absolute value of each neuron.
@@ -65,7 +90,8 @@ impl Intervals {
 
 impl FromIterator<Interval> for Intervals {
     fn from_iter<I: IntoIterator<Item = Interval>>(intervals: I) -> Self {
-        let (lower, upper) = intervals.into_iter().map(|i| (i.lower, i.upper)).unzip();
-        Self { lower, upper }
+        let mut all = Self::default();
+        all.fill(intervals);
+        all
     }
 }

@@ -1,27 +1,29 @@
 //! The state of a joint pass: two networks in step, and their difference.
 
-use nncert_core::{Activation, Interval, Region};
+use nncert_core::{Activation, Interval};
 
+use crate::BoundsError;
 use crate::activation::{
     activation_difference_faces, activation_difference_interval, hull, is_linear_on, minus,
 };
 use crate::alpha::AlphaOptions;
 use crate::alpha_difference::{Freedom, mixing_charge, other_faces};
-use crate::chain::{Chain, lines};
+use crate::chain::{Chain, is_alive, lines};
+use crate::crown::How;
 use crate::dense::Image;
-use crate::differential::{Lessons, PairBounds};
+use crate::differential::PairBounds;
 use crate::envelope::Envelope;
 use crate::graph::{Gate, PairGraph, Stage, StageDifference};
 use crate::influence::{Influence, face_gap, line_gap};
 use crate::intervals::Intervals;
 use crate::kernel::{Before, GateFaces, Toll, padded};
 use crate::linear::Compact;
-use crate::parallel::parts;
 use crate::relaxations::Relaxations;
 use crate::relu::{Face, Faces, reconcile, relu_difference_interval};
-use crate::rows::Rows;
+use crate::rows::{Rows, Side};
 use crate::scratch::Scratch;
-use crate::{BoundsError, Rounding};
+use crate::selection::Selection;
+use crate::slots::Slots;
 
 /// From this share of a neuron's own interval on, a difference is not small.
 const COARSE: f64 = 1.0 / 64.0;
@@ -34,72 +36,123 @@ pub(crate) struct Joint<'a> {
     pair: &'a PairGraph<'a>,
     pub(crate) original: Chain<'a>,
     pub(crate) compressed: Chain<'a>,
-    pub(crate) steps: Vec<JointStep>,
+    pub(crate) steps: Slots<JointStep>,
     /// The bounds of `δ̂` of every value, padded, box by box.
-    pub(crate) differences: Vec<Vec<Intervals>>,
+    pub(crate) differences: Slots<Slots<Intervals>>,
     /// Multiplications in matrix products so far, beside those of the chains.
     products: u64,
     /// Whether most differences were coarse in the stage before.
     coarse: bool,
     /// What the bounds of each box owe to each input; empty when it is not asked for.
     pub(crate) influence: Vec<Influence>,
-    /// How rows are optimised, if they are.
-    pub(crate) alpha: Option<AlphaOptions>,
+    how: How,
+    /// How many neurons may still have rows.
+    left: usize,
 }
 
 /// The next stage before its gates are relaxed, box by box.
+#[derive(Debug, Default)]
 pub(crate) struct JointPending {
-    pub(crate) original: Vec<Image>,
-    pub(crate) compressed: Vec<Image>,
+    pub(crate) original: Slots<Image>,
+    pub(crate) compressed: Slots<Image>,
     /// The bounds of `δ` so far.
-    pub(crate) difference: Vec<Image>,
+    pub(crate) difference: Slots<Image>,
 }
 
 /// What a relaxed stage of the pair has beside those of the two chains.
+#[derive(Debug, Default)]
 pub(crate) struct JointStep {
     /// `L - L'` of every term; `None` where that is zero.
     pub(crate) differences: Vec<Option<Compact>>,
-    pub(crate) faces: Vec<GateFaces>,
+    pub(crate) faces: Slots<GateFaces>,
     pub(crate) tolls: Vec<Toll>,
     /// What rows may choose on each box; nothing unless they are to.
-    pub(crate) freedom: Vec<Freedom>,
+    pub(crate) freedom: Slots<Freedom>,
+}
+
+/// What a joint pass keeps of the stages behind it.
+#[derive(Debug, Default)]
+pub(crate) struct JointRelaxed {
+    steps: Slots<JointStep>,
+    differences: Slots<Slots<Intervals>>,
 }
 
 impl<'a> Joint<'a> {
-    pub(crate) fn new(pair: &'a PairGraph<'a>, input: &'a [Intervals], rounding: Rounding) -> Self {
-        let zeros = |input: &Intervals| Intervals::zeros(input.len());
-        Self {
+    pub(crate) fn new(
+        pair: &'a PairGraph<'a>,
+        input: &'a [Intervals],
+        how: How,
+        scratch: &mut Scratch,
+    ) -> Self {
+        let JointRelaxed { mut steps, mut differences } = core::mem::take(&mut scratch.joint);
+        steps.clear();
+        differences.clear();
+        let mut none = differences.spare();
+        none.clear();
+        for input in input {
+            let mut zeros = none.spare();
+            zeros.fill_zeros(input.len());
+            none.push(zeros);
+        }
+        differences.push(none);
+        let mut joint = Self {
             pair,
-            original: Chain::new(&pair.original, input, rounding),
-            compressed: Chain::new(&pair.compressed, input, rounding),
-            steps: Vec::new(),
-            differences: vec![input.iter().map(zeros).collect()],
+            original: Chain::new(0, &pair.original, input, how.rounding, scratch),
+            compressed: Chain::new(1, &pair.compressed, input, how.rounding, scratch),
+            steps,
+            differences,
             products: 0,
             coarse: false,
             influence: Vec::new(),
-            alpha: None,
-        }
+            how,
+            left: how.rows,
+        };
+        joint.original.free = how.alpha.is_some();
+        joint.compressed.free = how.alpha.is_some();
+        joint
     }
 
-    /// Bounds some outputs, or all of them, on every box.
+    /// Bounds some outputs, or all of them, on every box: one result for each.
     pub(crate) fn run(
-        mut self,
-        relaxations: &Relaxations,
+        &mut self,
         outputs: Option<&[usize]>,
-        regions: &[Region],
+        results: &mut [PairBounds],
         scratch: &mut Scratch,
-    ) -> Result<Vec<(PairBounds, Lessons)>, BoundsError> {
+    ) -> Result<(), BoundsError> {
+        let mut layer = core::mem::take(&mut scratch.joint_images);
         loop {
-            let mut layer = self.pending()?;
-            let Some(gate) = self.original.gate() else {
-                let all: Vec<usize> = (0..self.original.stage().width).collect();
-                return Ok(self.outputs(layer, outputs.unwrap_or(&all), regions, scratch));
-            };
-            if let Gate::Activation(activation) = gate {
+            self.pending(&mut layer, scratch)?;
+            let Some(gate) = self.original.gate() else { break };
+            if let (Gate::Activation(activation), 1..) = (gate, self.left) {
                 self.refine(&mut layer, activation, scratch);
             }
-            self.pass(&layer, gate, relaxations, scratch);
+            self.pass(&layer, gate, scratch);
         }
+        let mut chosen = Selection::new(scratch);
+        let width = self.original.stage().width;
+        for _ in 0..results.len() {
+            match outputs {
+                Some(outputs) => chosen.push(outputs.iter().copied()),
+                None => chosen.push(0..width),
+            }
+        }
+        self.outputs(&mut layer, &chosen, results, scratch);
+        chosen.recycle(scratch);
+        scratch.joint_images = layer;
+        self.recycle(scratch);
+        Ok(())
+    }
+
+    /// Gives back what it holds.
+    fn recycle(&mut self, scratch: &mut Scratch) {
+        self.original.recycle(scratch);
+        self.compressed.recycle(scratch);
+        for step in &mut *self.steps {
+            step.differences.drain(..).flatten().for_each(|map| map.recycle(scratch));
+        }
+        let (steps, differences) = (&mut self.steps, &mut self.differences);
+        let (steps, differences) = (core::mem::take(steps), core::mem::take(differences));
+        scratch.joint = JointRelaxed { steps, differences };
     }
 
     /// The next stage of both networks, and how they differ.
@@ -109,16 +162,26 @@ impl<'a> Joint<'a> {
         (&original.stages[index], &compressed.stages[index], &differences[index])
     }
 
-    fn pending(&self) -> Result<JointPending, BoundsError> {
-        let (original, compressed) = (self.original.pending()?, self.compressed.pending()?);
-        let difference = (0..original.len())
-            .map(|index| self.difference(index, &original[index], &compressed[index]))
-            .collect::<Result<_, _>>()?;
-        Ok(JointPending { original, compressed, difference })
+    fn pending(&self, layer: &mut JointPending, scratch: &mut Scratch) -> Result<(), BoundsError> {
+        self.original.pending(&mut layer.original, scratch)?;
+        self.compressed.pending(&mut layer.compressed, scratch)?;
+        layer.difference.clear();
+        for (index, (x, y)) in layer.original.iter().zip(&*layer.compressed).enumerate() {
+            let mut image = layer.difference.spare();
+            self.difference(&mut image, index, (x, y), scratch)?;
+            layer.difference.push(image);
+        }
+        Ok(())
     }
 
     /// The interval bounds of the difference on a box.
-    fn difference(&self, index: usize, x: &Image, y: &Image) -> Result<Image, BoundsError> {
+    fn difference(
+        &self,
+        image: &mut Image,
+        index: usize,
+        (x, y): (&Image, &Image),
+        scratch: &mut Scratch,
+    ) -> Result<(), BoundsError> {
         let (stage, copy, difference) = self.stage();
         let terms = stage.terms.iter().zip(&copy.terms).zip(&difference.maps);
         let terms = terms.flat_map(|((term, copy), map)| {
@@ -130,8 +193,8 @@ impl<'a> Joint<'a> {
             let change = map.is_some().then_some(change);
             change.into_iter().chain((term.value > 0).then_some(carried))
         });
-        let image = Image::new(&difference.bias, terms, x.unit, self.original.outward);
-        let mut image = image.finite(stage.layer)?;
+        image.fill(&difference.bias, terms, (x.unit, self.original.outward), scratch);
+        image.check_finite(stage.layer)?;
         for neuron in 0..image.bounds.len() {
             image.tighten(neuron, minus(x.bounds.get(neuron), y.bounds.get(neuron)));
         }
@@ -143,27 +206,38 @@ impl<'a> Joint<'a> {
             }
         }
         image.underflow += x.underflow;
-        Ok(image)
+        Ok(())
     }
 
     /// Tightens the bounds of `x`, `x'` and `δ` of a pending stage.
     fn refine(&mut self, layer: &mut JointPending, activation: Activation, scratch: &mut Scratch) {
-        let mixed = layer.select(|at| layer.is_mixed(at, activation));
+        let mut mixed = Selection::new(scratch);
+        for index in 0..layer.difference.len() {
+            let all = (0..layer.difference[index].bounds.len())
+                .filter(|&neuron| layer.is_mixed((index, neuron), activation));
+            let width = |neuron| layer.difference[index].bounds.get(neuron).width();
+            mixed.push_best(all, self.left, width);
+        }
+        self.left -= mixed.iter().map(<[usize]>::len).max().unwrap_or(0);
         let mut coarse = (0, 0);
-        for part in parts(mixed, self.original.batch()) {
+        let (count, size) = mixed.parts(self.original.batch());
+        for part in 0..count {
+            let part = mixed.part(part, size, scratch);
             self.refine_part(layer, &part, activation, scratch);
             for (index, neurons) in part.iter().enumerate() {
                 coarse.1 += neurons.len();
                 coarse.0 += neurons.iter().filter(|&&n| layer.is_coarse((index, n))).count();
             }
+            part.recycle(scratch);
         }
         self.coarse = 2 * coarse.0 > coarse.1;
+        mixed.recycle(scratch);
     }
 
     fn refine_part(
         &mut self,
         layer: &mut JointPending,
-        mixed: &[Vec<usize>],
+        mixed: &Selection,
         activation: Activation,
         scratch: &mut Scratch,
     ) {
@@ -171,49 +245,45 @@ impl<'a> Joint<'a> {
         let f = refine_chain(&mut self.original, &mut layer.original, mixed, how, scratch);
         for (index, influence) in self.influence.iter_mut().enumerate() {
             let bounds = &layer.original[index].bounds;
-            influence.remember(&mixed[index], f.part(index), bounds);
+            influence.remember(mixed.of(index), f.part(index), bounds);
         }
         // What was coarse in the stage before is likely to be so in this one: then the
         // two passes apart come first, and leave fewer neurons to the joint one.
         if self.coarse {
             self.refine_apart(layer, mixed, &f, scratch);
-            let rest: Vec<Vec<usize>> = mixed
-                .iter()
-                .enumerate()
-                .map(|(index, neurons)| {
-                    let mixed = |n: &usize| layer.is_mixed((index, *n), activation);
-                    neurons.iter().copied().filter(mixed).collect()
-                })
-                .collect();
+            let mut rest = Selection::new(scratch);
+            for (index, neurons) in mixed.iter().enumerate() {
+                let mixed = |n: &usize| layer.is_mixed((index, *n), activation);
+                rest.push(neurons.iter().copied().filter(mixed));
+            }
             self.refine_jointly(layer, &rest, scratch);
+            rest.recycle(scratch);
         } else {
             self.refine_jointly(layer, mixed, scratch);
             // Where the difference is small, `x - δ` bounds `x'` as well as a pass of its own.
-            let places: Vec<Vec<usize>> = mixed
-                .iter()
-                .enumerate()
-                .map(|(index, neurons)| {
-                    let coarse = |&place: &usize| {
-                        let at = (index, neurons[place]);
-                        layer.is_mixed(at, activation) && layer.is_coarse(at)
-                    };
-                    (0..neurons.len()).filter(coarse).collect()
-                })
-                .collect();
-            if places.iter().any(|places| !places.is_empty()) {
-                let neurons = |(neurons, places): (&Vec<usize>, &Vec<usize>)| {
-                    places.iter().map(|&place| neurons[place]).collect()
+            let (mut places, mut neurons) = (Selection::new(scratch), Selection::new(scratch));
+            for (index, all) in mixed.iter().enumerate() {
+                let coarse = |&place: &usize| {
+                    let at = (index, all[place]);
+                    layer.is_mixed(at, activation) && layer.is_coarse(at)
                 };
-                let neurons: Vec<Vec<usize>> = mixed.iter().zip(&places).map(neurons).collect();
-                self.refine_apart(layer, &neurons, &f.pick(&places), scratch);
+                places.push((0..all.len()).filter(coarse));
+                neurons.push(places.of(index).iter().map(|&place| all[place]));
             }
+            if places.len() > 0 {
+                let rows = f.pick(&places, scratch);
+                self.refine_apart(layer, &neurons, &rows, scratch);
+                rows.recycle(scratch);
+            }
+            places.recycle(scratch);
+            neurons.recycle(scratch);
         }
-        scratch.give(f.coefficients);
+        f.recycle(scratch);
     }
 
     /// How the neurons between are optimised, if they are.
     fn between(&self) -> Option<(usize, AlphaOptions)> {
-        let options = self.alpha.filter(|options| options.intermediate > 0)?;
+        let options = self.how.alpha.filter(|options| options.intermediate > 0)?;
         Some((options.intermediate, options))
     }
 
@@ -221,15 +291,15 @@ impl<'a> Joint<'a> {
     fn refine_jointly(
         &mut self,
         layer: &mut JointPending,
-        neurons: &[Vec<usize>],
+        neurons: &Selection,
         scratch: &mut Scratch,
     ) {
-        let rows = match self.between() {
-            Some(how) => self.rows_alpha(layer, neurons, (how.0, &how.1), scratch),
-            None => self.rows(layer, neurons, scratch),
-        };
-        self.tighten(layer, neurons, &rows);
-        scratch.give(rows.coefficients);
+        let how = self.between();
+        let how = how.as_ref().map(|(steps, options)| (*steps, options));
+        let rows = self.bound(layer, neurons, how, scratch);
+        self.products += rows.products;
+        self.tighten(layer, neurons, &rows, scratch);
+        rows.recycle(scratch);
     }
 
     /// Tightens the bounds of some neurons by a pass over `f'`, and by how far it stays
@@ -237,100 +307,102 @@ impl<'a> Joint<'a> {
     fn refine_apart(
         &mut self,
         layer: &mut JointPending,
-        neurons: &[Vec<usize>],
+        neurons: &Selection,
         f: &Rows,
         scratch: &mut Scratch,
     ) {
         let how = self.between();
         let g = refine_chain(&mut self.compressed, &mut layer.compressed, neurons, how, scratch);
-        self.tighten(layer, neurons, &f.minus(&g, self.original.input));
-        scratch.give(g.coefficients);
+        let apart = f.minus(&g, self.original.input, scratch);
+        self.tighten(layer, neurons, &apart, scratch);
+        apart.recycle(scratch);
+        g.recycle(scratch);
     }
 
     /// Takes over what rows of the difference say on every box.
-    fn tighten(&mut self, layer: &mut JointPending, neurons: &[Vec<usize>], rows: &Rows) {
-        self.products += rows.products;
-        for (index, neurons) in neurons.iter().enumerate() {
-            let input = &self.original.input[index];
-            layer.tighten(index, neurons, &rows.concretise(index, input, self.original.outward));
-        }
+    fn tighten(
+        &self,
+        layer: &mut JointPending,
+        neurons: &Selection,
+        rows: &Rows,
+        scratch: &mut Scratch,
+    ) {
+        let bounds = rows.bounds(self.original.input, self.original.outward, scratch);
+        layer.tighten(neurons, &bounds);
+        scratch.intervals.give(bounds);
     }
 
+    /// Bounds some outputs of the pending stage.
     fn outputs(
-        mut self,
-        mut layer: JointPending,
-        outputs: &[usize],
-        regions: &[Region],
+        &mut self,
+        layer: &mut JointPending,
+        outputs: &Selection,
+        results: &mut [PairBounds],
         scratch: &mut Scratch,
-    ) -> Vec<(PairBounds, Lessons)> {
-        let neurons = vec![outputs.to_vec(); regions.len()];
-        let outward = self.original.outward;
-        let how = self.alpha.map(|options| (options.iterations, options));
-        let f = refine_chain(&mut self.original, &mut layer.original, &neurons, how, scratch);
-        let g = refine_chain(&mut self.compressed, &mut layer.compressed, &neurons, how, scratch);
-        let joint = match how {
-            Some((steps, options)) => self.rows_alpha(&layer, &neurons, (steps, &options), scratch),
-            None => self.output_rows(&layer, &neurons, scratch),
+    ) {
+        let how = self.how.alpha.map(|options| (options.iterations, options));
+        let f = refine_chain(&mut self.original, &mut layer.original, outputs, how, scratch);
+        let g = refine_chain(&mut self.compressed, &mut layer.compressed, outputs, how, scratch);
+        let joint = match &how {
+            Some((steps, options)) => self.bound(layer, outputs, Some((*steps, options)), scratch),
+            None => self.output_rows(layer, outputs, scratch),
         };
-        let apart = f.minus(&g, self.original.input);
-        self.tighten(&mut layer, &neurons, &apart);
-        self.tighten(&mut layer, &neurons, &joint);
-        let free = &self.pair.original.free;
+        self.products += joint.products;
+        let (input, outward) = (self.original.input, self.original.outward);
+        let apart = f.minus(&g, input, scratch);
+        let [by_joint, by_apart] = [&joint, &apart].map(|rows| {
+            let bounds = rows.bounds(input, outward, scratch);
+            layer.tighten(outputs, &bounds);
+            bounds
+        });
         let products = self.products + self.original.products + self.compressed.products;
-        let mut influence = core::mem::take(&mut self.influence).into_iter();
-        let mut results = Vec::with_capacity(regions.len());
-        for (index, region) in regions.iter().enumerate() {
-            let input = &self.original.input[index];
-            let joint_bounds = joint.concretise(index, input, outward);
-            let apart_bounds = apart.concretise(index, input, outward);
-            let envelopes = outputs.iter().enumerate().map(|(row, &output)| {
-                let (j, a) = (joint_bounds[row], apart_bounds[row]);
+        for (index, result) in results.iter_mut().enumerate() {
+            let neurons = outputs.of(index);
+            let range = joint.spans[index].neurons();
+            let choices = by_joint[range.clone()].iter().zip(&by_apart[range]);
+            result.outputs.resize_with(neurons.len(), Envelope::blank);
+            for (row, (envelope, (j, a))) in result.outputs.iter_mut().zip(choices).enumerate() {
                 let lower = if j.lower >= a.lower { &joint } else { &apart };
                 let upper = if j.upper <= a.upper { &joint } else { &apart };
-                Envelope {
-                    lower: lower.lower_form(index, row, region, free, outward),
-                    upper: upper.upper_form(index, row, region, free, outward),
-                    bounds: layer.difference[index].bounds.get(output),
+                for (rows, side, form) in [
+                    (lower, Side::Below, &mut envelope.lower),
+                    (upper, Side::Above, &mut envelope.upper),
+                ] {
+                    let free = &self.pair.original.free;
+                    rows.write_form((index, row, side), &result.region, free, outward, form);
                 }
-            });
-            let bounds_of = |image: &Image| outputs.iter().map(|&o| image.bounds.get(o)).collect();
-            let bounds = PairBounds {
-                region: region.clone(),
-                outputs: envelopes.collect(),
-                original: bounds_of(&layer.original[index]),
-                compressed: bounds_of(&layer.compressed[index]),
-                products,
-            };
-            let influence = influence.next().map_or_else(Vec::new, |mut influence| {
+                envelope.bounds = layer.difference[index].bounds.get(neurons[row]);
+            }
+            for (known, image) in [
+                (&mut result.original, &layer.original[index]),
+                (&mut result.compressed, &layer.compressed[index]),
+            ] {
+                known.clear();
+                known.extend(neurons.iter().map(|&output| image.bounds.get(output)));
+            }
+            result.products = products;
+            if let Some(influence) = self.influence.get_mut(index) {
                 influence.spread(joint.part(index));
-                influence.scores()
-            });
-            let stability = [&mut self.original, &mut self.compressed]
-                .map(|c| core::mem::take(&mut c.found[index]));
-            results.push((bounds, Lessons { influence, stability }));
+            }
         }
+        scratch.intervals.give(by_joint);
+        scratch.intervals.give(by_apart);
         for rows in [f, g, joint, apart] {
-            scratch.give(rows.coefficients);
+            rows.recycle(scratch);
         }
-        self.original.recycle(scratch);
-        self.compressed.recycle(scratch);
-        for step in self.steps.drain(..) {
-            step.differences.into_iter().flatten().for_each(|map| map.recycle(scratch));
-        }
-        results
     }
 
     /// Moves past the gates of the pending stage.
-    fn pass(
-        &mut self,
-        layer: &JointPending,
-        gate: Gate,
-        relaxations: &Relaxations,
-        scratch: &mut Scratch,
-    ) {
+    fn pass(&mut self, layer: &JointPending, gate: Gate, scratch: &mut Scratch) {
         let (stage, _, difference) = self.stage();
-        let live = self.alive(layer, stage);
-        let (mut faces, mut bounds, mut freedom) = (Vec::new(), Vec::new(), Vec::new());
+        let relaxations = &self.how.relaxations;
+        let live = self.alive(layer, scratch);
+        let width = padded(live.len());
+        let (mut step, mut values) = (self.steps.spare(), self.differences.spare());
+        step.faces.clear();
+        step.freedom.clear();
+        step.tolls.clear();
+        values.clear();
         for (index, image) in layer.difference.iter().enumerate() {
             let at = |n: usize| {
                 let (x, y, d) = layer.at((index, n));
@@ -338,18 +410,23 @@ impl<'a> Joint<'a> {
             };
             let before =
                 |n: usize| Before { bias: difference.bias.value[n], charge: image.charge(n) };
-            let neurons: Vec<_> = live.iter().map(|&n| (at(n), before(n))).collect();
-            if self.alpha.is_some() {
-                let bounds = live.iter().map(|&n| layer.at((index, n)));
-                freedom.push(freedom_of(gate, bounds, &neurons));
+            let mut faces = step.faces.spare();
+            faces.fill(live.iter().map(|&n| (at(n), before(n))));
+            step.faces.push(faces);
+            step.tolls.push(Toll { unit: image.unit, underflow: image.underflow });
+            if self.how.alpha.is_some() {
+                let mut freedom = step.freedom.spare();
+                let neurons = live.iter().map(|&n| (at(n), before(n), layer.at((index, n))));
+                freedom.fill(gate, neurons);
+                step.freedom.push(freedom);
             }
-            faces.push(GateFaces::new(&neurons));
-            let through = |&n: &usize| {
+            let mut bounds = values.spare();
+            bounds.fill(live.iter().map(|&n| {
                 let (x, y, d) = layer.at((index, n));
                 through_difference(gate, x, y, d)
-            };
-            let values = live.iter().map(through).collect::<Intervals>();
-            bounds.push(values.padded(padded(live.len())));
+            }));
+            bounds.pad(width);
+            values.push(bounds);
             if let Some(influence) = self.influence.get_mut(index) {
                 influence.gate(&live, |n| {
                     let (x, _, d) = layer.at((index, n));
@@ -357,69 +434,72 @@ impl<'a> Joint<'a> {
                 });
             }
         }
-        let differences = stage.terms.iter().zip(&difference.maps).map(|(term, map)| {
+        for (term, map) in stage.terms.iter().zip(&difference.maps) {
             let value = &self.original.values[term.value];
-            map.as_ref().map(|map| map.compact(&live, &value.live, value.width, scratch))
-        });
-        let differences = differences.collect();
-        let toll = |image: &Image| Toll { unit: image.unit, underflow: image.underflow };
-        let tolls = layer.difference.iter().map(toll).collect();
-        self.steps.push(JointStep { differences, faces, tolls, freedom });
-        self.differences.push(bounds);
-        self.original.pass(&layer.original, relaxations, live.clone(), scratch);
-        self.compressed.pass(&layer.compressed, relaxations, live, scratch);
+            let map = map.as_ref();
+            let map = map.map(|map| map.compact(&live, &value.live, value.width, scratch));
+            step.differences.push(map);
+        }
+        self.original.pass(&layer.original, relaxations, &live, scratch);
+        self.compressed.pass(&layer.compressed, relaxations, &live, scratch);
+        self.steps.push(step);
+        self.differences.push(values);
+        scratch.places.give(live);
     }
 
     /// The neurons that are kept: those that are not dead in both networks on every box.
-    fn alive(&self, layer: &JointPending, stage: &Stage<'_>) -> Vec<usize> {
-        let original = self.original.alive(&layer.original);
-        if original.len() == stage.width {
-            return original;
-        }
-        let mut live = self.compressed.alive(&layer.compressed);
-        live.extend(original);
-        live.sort_unstable();
-        live.dedup();
+    fn alive(&self, layer: &JointPending, scratch: &mut Scratch) -> Vec<usize> {
+        let JointPending { original, compressed, .. } = layer;
+        let all = !(self.original.is_compact() && self.compressed.is_compact());
+        let alive = |n: &usize| all || is_alive(original, *n) || is_alive(compressed, *n);
+        let width = self.original.stage().width;
+        let mut live = scratch.places.take(width);
+        live.extend((0..width).filter(alive));
         live
     }
 }
 
-/// Tightens the pending bounds of some neurons of one network.
+/// Tightens the pending bounds of some neurons of one network by rows of them.
 fn refine_chain(
     chain: &mut Chain<'_>,
     pending: &mut [Image],
-    neurons: &[Vec<usize>],
+    neurons: &Selection,
     how: Option<(usize, AlphaOptions)>,
     scratch: &mut Scratch,
 ) -> Rows {
-    match how {
-        Some((steps, options)) => chain.refine_alpha(pending, neurons, (steps, &options), scratch),
-        None => chain.refine(pending, neurons, scratch),
-    }
+    let how = how.as_ref().map(|(steps, options)| (*steps, options));
+    let rows = chain.bound(pending, neurons, how, scratch);
+    chain.take_over(pending, neurons, &rows, scratch);
+    rows
 }
 
-/// What rows may choose at a gate.
-fn freedom_of(
-    gate: Gate,
-    bounds: impl Iterator<Item = (Interval, Interval, Interval)>,
-    neurons: &[(Faces, Before)],
-) -> Freedom {
-    let (mut others, mut charge, mut share) = (Vec::new(), Vec::new(), Vec::new());
-    for ((x, y, d), (faces, before)) in bounds.zip(neurons) {
-        let other = match gate {
-            Gate::Activation(activation) if !is_linear_on(activation, hull(x, y)) => {
-                other_faces(activation, faces, (x, y, d))
-            }
-            _ => *faces,
-        };
-        let differ = other != *faces;
-        share.push(if differ { 1.0 } else { 0.0 });
-        charge.push(mixing_charge(faces, &other, x, d));
-        others.push((other, *before));
+impl Freedom {
+    /// What rows may choose at a gate, in the same storage: neurons with the faces that
+    /// the gate has and their bounds.
+    fn fill(
+        &mut self,
+        gate: Gate,
+        neurons: impl Iterator<Item = (Faces, Before, (Interval, Interval, Interval))> + Clone,
+    ) {
+        let others = neurons.map(|(faces, before, (x, y, d))| {
+            let other = match gate {
+                Gate::Activation(activation) if !is_linear_on(activation, hull(x, y)) => {
+                    other_faces(activation, &faces, (x, y, d))
+                }
+                _ => faces,
+            };
+            (faces, other, before, x, d)
+        });
+        self.others.fill(others.clone().map(|(_, other, before, ..)| (other, before)));
+        self.charge.clear();
+        let charges = others.clone();
+        self.charge.extend(charges.map(|(one, other, _, x, d)| mixing_charge(&one, &other, x, d)));
+        let share = |differ: bool| Interval::new(0.0, if differ { 1.0 } else { 0.0 });
+        self.shares.fill(others.map(|(one, other, ..)| share(one != other)));
+        let width = padded(self.charge.len());
+        self.charge.resize(width, 0.0);
+        self.shares.pad(width);
     }
-    share.resize(padded(neurons.len()), 0.0);
-    charge.resize(padded(neurons.len()), 0.0);
-    Freedom { others: GateFaces::new(&others), charge, share }
 }
 
 /// The faces of a gate.
@@ -462,14 +542,6 @@ impl JointPending {
         (x, y, self.difference[index].bounds.get(neuron))
     }
 
-    /// Some neurons of every box.
-    fn select(&self, wanted: impl Fn(At) -> bool) -> Vec<Vec<usize>> {
-        let neurons = |(index, image): (usize, &Image)| {
-            (0..image.bounds.len()).filter(|&neuron| wanted((index, neuron))).collect()
-        };
-        self.difference.iter().enumerate().map(neurons).collect()
-    }
-
     /// Whether the two networks are not both known to be on one piece of the activation.
     fn is_mixed(&self, at: At, activation: Activation) -> bool {
         let (x, y, _) = self.at(at);
@@ -482,15 +554,18 @@ impl JointPending {
         d.width() > COARSE * x.width()
     }
 
-    /// Takes over bounds of the differences of some neurons of a box.
-    fn tighten(&mut self, index: usize, neurons: &[usize], bounds: &[Interval]) {
-        for (&neuron, bound) in neurons.iter().zip(bounds) {
-            let (mut x, mut y, d) = self.at((index, neuron));
-            let mut d = d.intersect(*bound);
-            reconcile(&mut x, &mut y, &mut d);
-            self.original[index].bounds.set(neuron, x);
-            self.compressed[index].bounds.set(neuron, y);
-            self.difference[index].bounds.set(neuron, d);
+    /// Takes over bounds of the differences of some neurons, box by box.
+    fn tighten(&mut self, neurons: &Selection, bounds: &[Interval]) {
+        let mut bounds = bounds.iter();
+        for (index, neurons) in neurons.iter().enumerate() {
+            for (&neuron, bound) in neurons.iter().zip(&mut bounds) {
+                let (mut x, mut y, d) = self.at((index, neuron));
+                let mut d = d.intersect(*bound);
+                reconcile(&mut x, &mut y, &mut d);
+                self.original[index].bounds.set(neuron, x);
+                self.compressed[index].bounds.set(neuron, y);
+                self.difference[index].bounds.set(neuron, d);
+            }
         }
     }
 }

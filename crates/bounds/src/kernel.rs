@@ -8,7 +8,7 @@ use pulp::{Arch, NullaryFnOnce, Simd, WithSimd};
 
 use crate::dense::{Bias, Weights};
 use crate::intervals::Intervals;
-use crate::relu::{Faces, Lines};
+use crate::relu::{Face, Faces, Lines};
 
 /// The widest vector of any machine, in numbers: padded lengths are multiples of it.
 const LANES: usize = 8;
@@ -21,7 +21,7 @@ pub(crate) fn padded(neurons: usize) -> usize {
 }
 
 /// Sums over a layer, for interval propagation.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Sums {
     /// `W c + b`, `c` the middle of the input box.
     pub(crate) middle: Vec<f64>,
@@ -33,8 +33,17 @@ pub(crate) struct Sums {
 
 impl Sums {
     pub(crate) fn new(bias: &Bias) -> Self {
-        let spread = vec![0.0; bias.value.len()];
-        Self { middle: bias.value.clone(), spread, reach: bias.reach.clone() }
+        let mut sums = Self::default();
+        sums.start(bias);
+        sums
+    }
+
+    /// The sums of nothing but a bias.
+    pub(crate) fn start(&mut self, bias: &Bias) {
+        self.middle.clone_from(&bias.value);
+        self.reach.clone_from(&bias.reach);
+        self.spread.clear();
+        self.spread.resize(bias.value.len(), 0.0);
     }
 
     /// The middle of an interval, at least its radius around that, and its magnitude.
@@ -126,7 +135,7 @@ pub(crate) struct Before {
 }
 
 /// The lines of a gate over its live neurons, padded with zeros.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct GateLines {
     pub(crate) lower_slope: Vec<f64>,
     pub(crate) lower_intercept: Vec<f64>,
@@ -137,7 +146,7 @@ pub(crate) struct GateLines {
 }
 
 /// The faces of a difference gate over its live neurons, padded with zeros.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct GateFaces {
     pub(crate) lower_delta: Vec<f64>,
     pub(crate) lower_x: Vec<f64>,
@@ -149,40 +158,69 @@ pub(crate) struct GateFaces {
     pub(crate) charge: Vec<f64>,
 }
 
-/// One number of each neuron, padded with zeros.
-fn column<T>(neurons: &[T], value: impl Fn(&T) -> f64) -> Vec<f64> {
-    let mut values = vec![0.0; padded(neurons.len())];
-    for (slot, neuron) in values.iter_mut().zip(neurons) {
-        *slot = value(neuron);
+/// Makes columns of the numbers of each neuron, padded with zeros.
+fn fill<const N: usize>(columns: [&mut Vec<f64>; N], neurons: impl Iterator<Item = [f64; N]>) {
+    let mut columns = columns;
+    columns.iter_mut().for_each(|column| column.clear());
+    for neuron in neurons {
+        for (column, value) in columns.iter_mut().zip(neuron) {
+            column.push(value);
+        }
     }
-    values
+    for column in columns {
+        column.resize(padded(column.len()), 0.0);
+    }
 }
 
 impl GateLines {
+    #[cfg(test)]
     pub(crate) fn new(neurons: &[(Lines, Before)]) -> Self {
-        Self {
-            lower_slope: column(neurons, |(lines, _)| lines.lower.slope),
-            lower_intercept: column(neurons, |(lines, _)| lines.lower.intercept),
-            upper_slope: column(neurons, |(lines, _)| lines.upper.slope),
-            upper_intercept: column(neurons, |(lines, _)| lines.upper.intercept),
-            bias: column(neurons, |(_, before)| before.bias),
-            charge: column(neurons, |(_, before)| before.charge),
-        }
+        let mut gate = Self::default();
+        gate.fill(neurons.iter().copied());
+        gate
+    }
+
+    /// The lines of other neurons, in the same storage.
+    pub(crate) fn fill(&mut self, neurons: impl Iterator<Item = (Lines, Before)>) {
+        let Self { lower_slope, lower_intercept, upper_slope, upper_intercept, bias, charge } =
+            self;
+        let columns = [lower_slope, lower_intercept, upper_slope, upper_intercept, bias, charge];
+        let numbers = neurons.map(|(Lines { lower, upper }, before)| {
+            let Before { bias, charge } = before;
+            [lower.slope, lower.intercept, upper.slope, upper.intercept, bias, charge]
+        });
+        fill(columns, numbers);
     }
 }
 
 impl GateFaces {
+    #[cfg(test)]
     pub(crate) fn new(neurons: &[(Faces, Before)]) -> Self {
-        Self {
-            lower_delta: column(neurons, |(faces, _)| faces.lower.delta),
-            lower_x: column(neurons, |(faces, _)| faces.lower.x),
-            lower_constant: column(neurons, |(faces, _)| faces.lower.constant),
-            upper_delta: column(neurons, |(faces, _)| faces.upper.delta),
-            upper_x: column(neurons, |(faces, _)| faces.upper.x),
-            upper_constant: column(neurons, |(faces, _)| faces.upper.constant),
-            bias: column(neurons, |(_, before)| before.bias),
-            charge: column(neurons, |(_, before)| before.charge),
-        }
+        let mut gate = Self::default();
+        gate.fill(neurons.iter().copied());
+        gate
+    }
+
+    /// The faces of other neurons, in the same storage.
+    pub(crate) fn fill(&mut self, neurons: impl Iterator<Item = (Faces, Before)>) {
+        let Self {
+            lower_delta,
+            lower_x,
+            lower_constant,
+            upper_delta,
+            upper_x,
+            upper_constant,
+            bias,
+            charge,
+        } = self;
+        let below = [lower_delta, lower_x, lower_constant];
+        let above = [upper_delta, upper_x, upper_constant];
+        let ([a, b, c], [d, e, f]) = (below, above);
+        let numbers = neurons.map(|(Faces { lower, upper }, Before { bias, charge })| {
+            let Face { delta, x, constant } = lower;
+            [delta, x, constant, upper.delta, upper.x, upper.constant, bias, charge]
+        });
+        fill([a, b, c, d, e, f, bias, charge], numbers);
     }
 }
 
@@ -369,32 +407,37 @@ impl<'a, S: Simd> FaceVectors<'a, S> {
     }
 }
 
-/// The least value of each of `count` rows over a box, and its terms in absolute value.
-pub(crate) fn least(rows: &[f64], count: usize, input: &Intervals) -> Vec<Charged> {
-    let mut sums = vec![Charged::default(); count];
-    if !rows.is_empty() {
-        Arch::new().dispatch(Least { rows, input, sums: &mut sums });
+/// Calls with each of `count` rows, its least value over a box, and the sum of its terms
+/// in absolute value.
+pub(crate) fn least(
+    rows: &[f64],
+    count: usize,
+    input: &Intervals,
+    mut visit: impl FnMut(usize, Charged),
+) {
+    if rows.is_empty() {
+        (0..count).for_each(|row| visit(row, Charged::default()));
+    } else {
+        Arch::new().dispatch(Least { rows, input, visit });
     }
-    sums
 }
 
-struct Least<'a> {
+struct Least<'a, F> {
     rows: &'a [f64],
     input: &'a Intervals,
-    sums: &'a mut [Charged],
+    visit: F,
 }
 
-impl WithSimd for Least<'_> {
+impl<F: FnMut(usize, Charged)> WithSimd for Least<'_, F> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+    fn with_simd<S: Simd>(mut self, simd: S) {
         let Intervals { lower, upper } = self.input;
         let (low, low_rest) = S::as_simd_f64s(lower);
         let (high, high_rest) = S::as_simd_f64s(upper);
         let zero = simd.splat_f64s(0.0);
-        let columns = self.rows.chunks_exact(lower.len());
-        for (column, sum) in columns.zip(self.sums) {
+        for (row, column) in self.rows.chunks_exact(lower.len()).enumerate() {
             let (a, rest) = S::as_simd_f64s(column);
             let (mut value, mut charge) = (zero, zero);
             for ((a, low), high) in a.iter().zip(low).zip(high) {
@@ -403,12 +446,13 @@ impl WithSimd for Least<'_> {
                 value = simd.mul_add_e_f64s(*a, simd.select_f64s(end, *low, *high), value);
                 charge = simd.mul_add_e_f64s(simd.abs_f64s(*a), size, charge);
             }
-            sum.value = simd.reduce_sum_f64s(value);
-            sum.charge = simd.reduce_sum_f64s(charge);
+            let (value, charge) = (simd.reduce_sum_f64s(value), simd.reduce_sum_f64s(charge));
+            let mut sum = Charged { value, charge };
             for ((a, low), high) in rest.iter().zip(low_rest).zip(high_rest) {
                 sum.value += a * if *a >= 0.0 { low } else { high };
                 sum.charge += a.abs() * low.abs().max(high.abs());
             }
+            (self.visit)(row, sum);
         }
     }
 }
@@ -416,7 +460,7 @@ impl WithSimd for Least<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::relu::{Face, Line};
+    use crate::relu::Line;
     use nalgebra::DMatrix;
     use proptest::prelude::*;
 

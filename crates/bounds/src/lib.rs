@@ -42,7 +42,9 @@
 //! number.
 //!
 //! Passes for one region after the other ([`crown_in`], [`differential_in`]) take a
-//! [`Scratch`] of the caller's, in which they find their matrices again. With feature
+//! [`Scratch`] of the caller's, in which they find again what they need beside their
+//! results. [`Prepared`] and [`PreparedPair`] keep what does not depend on the region too,
+//! and write into bounds that there are: then a pass allocates nothing at all. With feature
 //! `rayon` the pieces of a pass and the boxes of a verification run on the threads of the
 //! current pool, with the same results.
 //!
@@ -56,8 +58,10 @@
 //! cannot take is [`BoundsError::Unsupported`], which names the layer.
 //!
 //! On a convolutional network of some size CROWN's intermediate bounds are most of the
-//! work: a row for every unstable neuron. [`crown_ibp`] takes intervals for those and
-//! substitutes backward from the outputs alone; [`interval`] is cheaper still.
+//! work: a row for every unstable neuron. [`crown_limited`] and [`differential_limited`]
+//! take so many rows, for the first layers and the neurons that need them most, and
+//! intervals for the others; [`crown_ibp`] takes intervals for all of them and substitutes backward from the
+//! outputs alone; [`interval`] is cheaper still.
 //!
 //! # An envelope
 //!
@@ -153,11 +157,14 @@ mod joint_rows;
 mod kernel;
 mod linear;
 mod parallel;
+mod prepared;
 mod relaxations;
 mod relu;
 mod rounding;
 mod rows;
 mod scratch;
+mod selection;
+mod slots;
 mod stability;
 mod verify;
 
@@ -170,14 +177,18 @@ pub use activation::{
 };
 pub use alpha::AlphaOptions;
 pub use bisect::{Bisection, BoundedBox};
-pub use crown::{NetworkBounds, alpha_crown, crown, crown_ibp, crown_in, crown_with};
+pub use crown::{
+    NetworkBounds, alpha_crown, crown, crown_ibp, crown_in, crown_limited, crown_with,
+};
 pub use differential::{
-    PairBounds, alpha_differential, differential, differential_in, differential_with,
+    PairBounds, alpha_differential, differential, differential_in, differential_limited,
+    differential_with,
 };
 pub use envelope::{AffineForm, Envelope};
 pub use error::BoundsError;
 pub use forward::forward;
 pub use interval::interval;
+pub use prepared::{Prepared, PreparedPair};
 pub use relaxations::Relaxations;
 pub use relu::{Face, Faces, Line, Lines, relu_difference_faces, relu_lines};
 pub use rounding::Rounding;

@@ -4,39 +4,45 @@
 
 use crate::scratch::Scratch;
 
-/// The results of pieces of work, in their order.
+/// Runs so many pieces of work, and hands over their results in order.
+///
+/// `run` sees the state as `take` leaves it after the pieces before, or as it was before
+/// all of them: it must not matter.
 #[cfg(feature = "rayon")]
-pub(crate) fn in_parallel<T: Sync, R: Send>(
-    pieces: &[T],
+pub(crate) fn in_parallel<C: Sync, R: Send>(
+    count: usize,
+    state: &mut C,
     scratch: &mut Scratch,
-    run: impl Fn(&mut Scratch, &T) -> R + Sync + Send,
-) -> Vec<R> {
+    run: impl Fn(&C, &mut Scratch, usize) -> R + Sync + Send,
+    take: impl FnMut(&mut C, &mut Scratch, usize, R),
+) {
     use rayon::prelude::*;
-    if pieces.len() < 2 || rayon::current_num_threads() < 2 {
-        return pieces.iter().map(|piece| run(scratch, piece)).collect();
+    if count < 2 || rayon::current_num_threads() < 2 {
+        return one_by_one(count, state, scratch, run, take);
     }
-    pieces.par_iter().map_init(Scratch::default, run).collect()
+    let (seen, mut take) = (&*state, take);
+    let results: Vec<R> = (0..count)
+        .into_par_iter()
+        .map_init(Scratch::default, |scratch, piece| run(seen, scratch, piece))
+        .collect();
+    for (piece, result) in results.into_iter().enumerate() {
+        take(state, scratch, piece, result);
+    }
 }
 
-/// The results of pieces of work, in their order.
 #[cfg(not(feature = "rayon"))]
-pub(crate) fn in_parallel<T, R>(
-    pieces: &[T],
-    scratch: &mut Scratch,
-    run: impl Fn(&mut Scratch, &T) -> R,
-) -> Vec<R> {
-    pieces.iter().map(|piece| run(scratch, piece)).collect()
-}
+pub(crate) use one_by_one as in_parallel;
 
-/// Some neurons of every box, in parts of at most `size` rows.
-pub(crate) fn parts(
-    neurons: Vec<Vec<usize>>,
-    size: usize,
-) -> impl Iterator<Item = Vec<Vec<usize>>> {
-    let size = (size / (2 * neurons.len().max(1))).max(1);
-    let longest = neurons.iter().map(Vec::len).max().unwrap_or(0);
-    (0..longest.div_ceil(size)).map(move |part| {
-        let piece = |all: &Vec<usize>| all.iter().copied().skip(part * size).take(size).collect();
-        neurons.iter().map(piece).collect()
-    })
+/// Runs so many pieces of work on this thread.
+pub(crate) fn one_by_one<C, R>(
+    count: usize,
+    state: &mut C,
+    scratch: &mut Scratch,
+    run: impl Fn(&C, &mut Scratch, usize) -> R,
+    mut take: impl FnMut(&mut C, &mut Scratch, usize, R),
+) {
+    for piece in 0..count {
+        let result = run(state, scratch, piece);
+        take(state, scratch, piece, result);
+    }
 }

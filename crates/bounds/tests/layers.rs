@@ -1,16 +1,22 @@
 //! Every layer in every pass: sampled points lie inside every bound, without slack.
 
+mod exact;
+mod oracle;
+
+use exact::Claim;
 use nalgebra::{DMatrix, DVector};
 use nncert_bounds::{
-    AffineForm, AlphaOptions, BoundsError, DifferentialVerifier, Disagreement, Envelope, Limits,
-    Property, TopOne, Verdict, alpha_crown, alpha_differential, crown, crown_ibp, differential,
-    interval,
+    AlphaOptions, BoundsError, DifferentialVerifier, Disagreement, Envelope, Limits, Property,
+    TopOne, Verdict, alpha_crown, alpha_differential, crown, crown_ibp, crown_limited,
+    differential, differential_limited, interval,
 };
-use nncert_core::exact::{self as dyadic, Dyadic};
+use nncert_core::directed::{sub_down, sub_up};
+use nncert_core::exact::{Dyadic, evaluate};
 use nncert_core::strategies::{piecewise_linear, point_in};
 use nncert_core::{
     Activation, Affine, Domain, Interval, Layer, Network, PairedNetworks, Region, compress,
 };
+use oracle::rough;
 use proptest::prelude::*;
 
 /// A few steps: soundness does not depend on how many.
@@ -61,11 +67,8 @@ fn case() -> impl Strategy<Value = Case> {
 
 /// `lower(x) ≤ value ≤ upper(x)`, exactly; what is infinite says nothing.
 fn between(value: &Dyadic, envelope: &Envelope, x: &[f64]) -> bool {
-    let x: Vec<Dyadic> = x.iter().map(|x| Dyadic::from_f64(*x).unwrap()).collect();
-    let at = |form: &AffineForm| dyadic::dot(&form.coefficients, &x, form.constant);
-    value.is_within(envelope.bounds)
-        && at(&envelope.lower).is_none_or(|low| low <= *value)
-        && at(&envelope.upper).is_none_or(|high| *value <= high)
+    let x: Vec<Dyadic> = x.iter().map(|x| exact::dyadic(*x)).collect();
+    Claim::Envelope(envelope.clone()).holds(&x, value)
 }
 
 fn accept<T>(result: Result<T, BoundsError>) -> Option<T> {
@@ -79,15 +82,33 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     #[test]
-    fn points_lie_inside_every_bound((pair, region, points) in case()) {
+    fn points_lie_inside_every_bound((pair, region, points) in case(), rows in 0usize..6) {
         let (f, g) = (pair.original(), pair.compressed());
         let singles = [f, g].map(|network| {
             let ibp = accept(interval(network, &region));
             let plain = accept(crown(network, &region));
             let better = accept(alpha_crown(network, &region, &ALPHA));
             let quick = accept(crown_ibp(network, &region));
-            (ibp, plain, better, quick)
+            let limited = accept(crown_limited(network, &region, rows));
+            (ibp, plain, better, quick, limited)
         });
+        let few = accept(differential_limited(&pair, &region, rows));
+        for (ibp, .., limited) in &singles {
+            if let (Some(ibp), Some(limited)) = (ibp, limited) {
+                let mut outputs = limited.outputs.iter().zip(ibp);
+                prop_assert!(outputs.all(|(o, ibp)| o.bounds.is_within(*ibp)), "never looser");
+            }
+        }
+        if let (Some(few), [(Some(f), ..), (Some(g), ..)]) = (&few, &singles) {
+            let tighter = |few: &[Interval], ibp: &[Interval]| {
+                few.iter().zip(ibp).all(|(few, ibp)| few.is_within(*ibp))
+            };
+            prop_assert!(tighter(&few.original, f) && tighter(&few.compressed, g));
+            for ((f, g), few) in f.iter().zip(g).zip(&few.outputs) {
+                let (low, high) = (sub_down(f.lower, g.upper), sub_up(f.upper, g.lower));
+                prop_assert!(few.bounds.is_within(Interval::new(low, high)), "pair, never looser");
+            }
+        }
         let joint = accept(differential(&pair, &region));
         let better = accept(alpha_differential(&pair, &region, &ALPHA));
         if let (Some(joint), Some(better)) = (&joint, &better) {
@@ -96,15 +117,19 @@ proptest! {
             }
         }
         for x in &points {
-            let value = |network| dyadic::evaluate(network, x).unwrap();
+            let value = |network| evaluate(network, x).unwrap();
             let (f_x, g_x) = (value(f), value(g));
-            for (values, (ibp, plain, better, quick)) in [&f_x, &g_x].into_iter().zip(&singles) {
+            for (values, single) in [&f_x, &g_x].into_iter().zip(&singles) {
+                let (ibp, plain, better, quick, limited) = single;
                 for (output, value) in values.iter().enumerate() {
                     if let Some(ibp) = ibp {
                         prop_assert!(value.is_within(ibp[output]), "interval");
                     }
                     if let Some(quick) = quick {
                         prop_assert!(between(value, &quick.outputs[output], x), "crown-ibp");
+                    }
+                    if let Some(limited) = limited {
+                        prop_assert!(between(value, &limited.outputs[output], x), "limited");
                     }
                     if let (Some(plain), Some(better)) = (plain, better) {
                         let (plain, better) = (&plain.outputs[output], &better.outputs[output]);
@@ -116,6 +141,11 @@ proptest! {
             }
             for output in 0..pair.outputs() {
                 let difference = &f_x[output] - &g_x[output];
+                if let Some(few) = &few {
+                    prop_assert!(between(&difference, &few.outputs[output], x), "limited pair");
+                    prop_assert!(f_x[output].is_within(few.original[output]));
+                    prop_assert!(g_x[output].is_within(few.compressed[output]));
+                }
                 if let (Some(joint), Some(better)) = (&joint, &better) {
                     prop_assert!(between(&difference, &joint.outputs[output], x), "differential");
                     prop_assert!(between(&difference, &better.outputs[output], x), "alpha pair");
@@ -136,7 +166,7 @@ proptest! {
         let Ok(report) = verifier.verify(&pair, &region) else { return Ok(()) };
         let classes = |x: &[f64]| {
             [pair.original(), pair.compressed()].map(|network| {
-                let values = dyadic::evaluate(network, x).unwrap();
+                let values = evaluate(network, x).unwrap();
                 let first = |best: usize, at: usize| if values[at] > values[best] { at } else { best };
                 (0..values.len()).fold(0, first)
             })
@@ -211,31 +241,4 @@ proptest! {
             }
         }
     }
-}
-
-/// `f(x)` in `f64` with a bound of its error: activations are 1-Lipschitz.
-fn rough(network: &Network, x: &[f64]) -> Vec<(f64, f64)> {
-    let mut values: Vec<(f64, f64)> = x.iter().map(|x| (*x, 0.0)).collect();
-    for layer in network.layers() {
-        values = match layer {
-            Layer::Affine(affine) => (0..affine.outputs())
-                .map(|row| {
-                    let bias = affine.bias[row];
-                    let (mut sum, mut size, mut error) = (bias, bias.abs(), 0.0);
-                    for (weight, (value, wrong)) in affine.weight.row(row).iter().zip(&values) {
-                        sum += weight * value;
-                        size += (weight * value).abs();
-                        error += weight.abs() * wrong;
-                    }
-                    (sum, (error + 1.2e-16 * (affine.inputs() as f64 + 4.0) * size) * 1.01)
-                })
-                .collect(),
-            Layer::Activation(activation) => values
-                .into_iter()
-                .map(|(value, wrong)| (activation.apply(value), wrong * 1.01 + 1e-15))
-                .collect(),
-            _ => unreachable!("these networks have no other layers"),
-        };
-    }
-    values
 }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use nalgebra::DMatrix;
-use nncert_bounds::{crown, crown_ibp, interval};
+use nncert_bounds::{crown, crown_ibp, crown_limited, differential_limited, interval};
+use nncert_core::compress::{Granularity, int8};
 use nncert_core::io::{read_dataset, read_network};
 use nncert_core::{Domain, Evaluator, Interval, Network, Region};
 use rand::SeedableRng;
@@ -118,18 +119,45 @@ fn small_networks_are_bounded_by_crown() {
     }
 }
 
-/// Few free pixels of a convolutional network: what they do not reach folds away.
+/// Few free values of a convolutional network: rows for some neurons of the first layers.
 #[test]
-#[ignore = "more than a minute of one core"]
-fn residual_networks_are_bounded_by_crown_on_few_pixels() {
+fn residual_networks_are_bounded_by_some_rows() {
     let Some(data) = data() else { return };
     let network = read_network(data.join("cifar/resnet20_clean.onnx")).unwrap();
     let image = image(&data, network.inputs());
-    let free = [500, 1524, 2548];
-    let region = Region::ball_on(&image, 1.0 / 255.0, &free, &Domain::unit()).unwrap();
+    let region = Region::ball_on(&image, 1.0 / 255.0, &[500, 1524, 2548], &Domain::unit()).unwrap();
+    let ibp = interval(&network, &region).unwrap();
+    let mut widths: Vec<f64> = Vec::new();
+    for rows in [0, 100, 250] {
+        let start = Instant::now();
+        let bounds = crown_limited(&network, &region, rows).unwrap();
+        let took = start.elapsed();
+        let bounds: Vec<Interval> = bounds.outputs.iter().map(|output| output.bounds).collect();
+        assert!(bounds.iter().zip(&ibp).all(|(tighter, ibp)| tighter.is_within(*ibp)));
+        assert_inside("resnet20_clean", &network, &region, &bounds);
+        widths.push(bounds.iter().map(|bounds| bounds.width()).sum());
+        say(&format!("resnet20_clean, 3 values free, {rows} rows: {took:.1?}"));
+    }
+    assert!(widths[0] > widths[1] && widths[1] > widths[2], "{widths:?}");
+}
+
+/// A residual network and its 8-bit copy, with intervals between.
+#[test]
+fn residual_pairs_are_bounded() {
+    let Some(data) = data() else { return };
+    let network = read_network(data.join("cifar/resnet20_clean.onnx")).unwrap();
+    let pair = int8(&network, Granularity::PerChannel).unwrap().pair(&network).unwrap();
+    let image = image(&data, network.inputs());
+    let region = Region::linf_ball(&image, 1.0 / 2550.0, &Domain::unit()).unwrap();
+    let apart = [pair.original(), pair.compressed()].map(|f| interval(f, &region).unwrap());
     let start = Instant::now();
-    let bounds = crown(&network, &region).unwrap();
-    say(&format!("resnet20_clean, 3 values free: crown {:.1?}", start.elapsed()));
-    let bounds: Vec<Interval> = bounds.outputs.iter().map(|output| output.bounds).collect();
-    assert_inside("resnet20_clean", &network, &region, &bounds);
+    let bounds = differential_limited(&pair, &region, 0).unwrap();
+    say(&format!("resnet20_clean by int8 on all pixels: {:.1?}", start.elapsed()));
+    for (output, envelope) in bounds.outputs.iter().enumerate() {
+        let [f, g] = [apart[0][output], apart[1][output]];
+        let between = Interval::new((f.lower - g.upper).next_down(), (f.upper - g.lower).next_up());
+        assert!(envelope.bounds.is_within(between));
+    }
+    assert_inside("resnet20_clean", pair.original(), &region, &bounds.original);
+    assert_inside("its copy", pair.compressed(), &region, &bounds.compressed);
 }

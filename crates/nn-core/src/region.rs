@@ -32,12 +32,26 @@ use crate::{Interval, MAX_MAGNITUDE};
 /// assert_eq!(region.free(), [1, 2]);
 /// # Ok::<(), nncert_core::RegionError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Region {
     lower: Vec<f64>,
     upper: Vec<f64>,
     free: Vec<usize>,
+}
+
+impl Clone for Region {
+    fn clone(&self) -> Self {
+        let Self { lower, upper, free } = self;
+        Self { lower: lower.clone(), upper: upper.clone(), free: free.clone() }
+    }
+
+    /// In the storage that there is, as far as it reaches.
+    fn clone_from(&mut self, source: &Self) {
+        self.lower.clone_from(&source.lower);
+        self.upper.clone_from(&source.upper);
+        self.free.clone_from(&source.free);
+    }
 }
 
 /// The inputs that are possible at all; balls are clipped to it.

@@ -10,6 +10,7 @@ use super::Room;
 use super::sparse::Sparse;
 use crate::intervals::Intervals;
 use crate::kernel::Sums;
+use crate::scratch::Scratch;
 
 /// The map of a convolution: filters that slide over images of one size.
 #[derive(Clone, Debug)]
@@ -27,7 +28,7 @@ const POSITIONS: usize = 1024;
 
 /// Some rows and columns of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Patch {
+pub(super) struct Patch {
     rows: [usize; 2],
     columns: [usize; 2],
 }
@@ -123,9 +124,19 @@ impl Correlation {
         Sparse::new(outputs, self.inputs(), entries)
     }
 
-    pub(crate) fn add_image(&self, live: &[usize], input: &Intervals, sums: &mut Sums) {
+    pub(crate) fn add_image(
+        &self,
+        live: &[usize],
+        input: &Intervals,
+        sums: &mut Sums,
+        scratch: &mut Scratch,
+    ) {
         // Entries that are not there are zero.
-        let mut around = [(); 3].map(|()| vec![0.0; self.inputs()]);
+        let mut around = [(); 3].map(|()| {
+            let mut values = scratch.buffer(self.inputs());
+            values.resize(self.inputs(), 0.0);
+            values
+        });
         for (&at, interval) in live.iter().zip(input.iter()) {
             let numbers = Sums::around(interval);
             around.iter_mut().zip(numbers).for_each(|(values, number)| values[at] = number);
@@ -134,20 +145,15 @@ impl Correlation {
         self.for_each_line(|weight, from, to| {
             let (centre, radius, size) =
                 (&centre[from.start..], &radius[from.start..], &size[from.start..]);
-            let step = from.step;
-            let middle = sums.middle[to.clone()].iter_mut();
-            let spread = sums.spread[to.clone()].iter_mut();
-            let reach = sums.reach[to].iter_mut();
-            let absolute = weight.abs();
-            let numbers = centre.iter().zip(radius).zip(size).step_by(step);
-            for (((middle, spread), reach), ((c, r), x)) in
-                middle.zip(spread).zip(reach).zip(numbers)
-            {
-                *middle += weight * c;
-                *spread += absolute * r;
-                *reach += absolute * x;
+            for (sums, weight, numbers) in [
+                (&mut sums.middle, weight, centre),
+                (&mut sums.spread, weight.abs(), radius),
+                (&mut sums.reach, weight.abs(), size),
+            ] {
+                from.add(weight, numbers, &mut sums[to.clone()]);
             }
         });
+        around.into_iter().for_each(|values| scratch.give_buffer(values));
     }
 
     /// Forward: `out += M values`, one image a column.
@@ -156,8 +162,7 @@ impl Correlation {
         let columns = values.as_slice().chunks_exact(width);
         for (values, out) in columns.zip(out.as_mut_slice().chunks_exact_mut(height)) {
             self.for_each_line(|weight, from, to| {
-                let numbers = values[from.start..].iter().step_by(from.step);
-                out[to].iter_mut().zip(numbers).for_each(|(out, value)| *out += weight * value);
+                from.add(weight, &values[from.start..], &mut out[to]);
             });
         }
     }
@@ -216,10 +221,12 @@ impl Correlation {
         let per_group = self.filters[0].nrows();
         let (stride, target) = (rows.nrows(), out.nrows());
         let row = |index: usize| &rows.as_slice()[index * stride..][..outputs * positions];
+        let Room { windows, products, patches } = room;
         let mut first = 0;
         while first < rows.ncols() {
             // As many rows as have some positions together.
-            let (mut patches, mut count) = (Vec::new(), 0);
+            let mut count = 0;
+            patches.clear();
             while first + patches.len() < rows.ncols() && (count == 0 || count < POSITIONS) {
                 let patch = self.patch(row(first + patches.len()));
                 count += patch.len();
@@ -229,10 +236,8 @@ impl Correlation {
                 if count == 0 {
                     continue;
                 }
-                reshape(&mut room.windows, count, per_group);
-                for (channel, block) in
-                    room.windows.as_mut_slice().chunks_exact_mut(count).enumerate()
-                {
+                reshape(windows, count, per_group);
+                for (channel, block) in windows.as_mut_slice().chunks_exact_mut(count).enumerate() {
                     let plane = (group * per_group + channel) * positions;
                     let mut block = block;
                     for (at, patch) in patches.iter().enumerate() {
@@ -245,9 +250,9 @@ impl Correlation {
                         }
                     }
                 }
-                reshape(&mut room.products, count, filters.ncols());
-                multiply(&mut room.products, false, &room.windows, filters);
-                for (tap, block) in room.products.as_slice().chunks_exact(count).enumerate() {
+                reshape(products, count, filters.ncols());
+                multiply(products, false, windows, filters);
+                for (tap, block) in products.as_slice().chunks_exact(count).enumerate() {
                     let mut block = block;
                     for (at, patch) in patches.iter().enumerate() {
                         let out = &mut out.as_mut_slice()[(first + at) * target..][..target];
@@ -314,11 +319,22 @@ struct Line {
     step: usize,
 }
 
+impl Line {
+    /// Adds a weight times the values from its start on to sums.
+    fn add(self, weight: f64, values: &[f64], sums: &mut [f64]) {
+        if self.step == 1 {
+            sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += weight * value);
+        } else {
+            let values = values.iter().step_by(self.step);
+            sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += weight * value);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::linear::{Compact, Linear, linear_of_layer};
-    use crate::scratch::Scratch;
     use nalgebra::DVector;
     use nncert_core::{Affine, Interval, Layer};
     use proptest::prelude::*;
@@ -406,16 +422,16 @@ mod tests {
                 (0..n).map(|i| Interval::new(at(i) - 1.0, at(i) + 1.0)).collect();
             let zero = crate::dense::Bias::zeros(m);
             let (mut sums, mut expected) = (Sums::new(&zero), Sums::new(&zero));
-            map.add_image(&all(n), &input, &mut sums, true);
+            map.add_image(&all(n), &input, &mut sums, true, &mut scratch);
             let dense = Linear::Dense(crate::dense::Weights::Plain(&affine.weight));
-            dense.add_image(&all(n), &input, &mut expected, true);
+            dense.add_image(&all(n), &input, &mut expected, true, &mut scratch);
             prop_assert_eq!(&sums.middle, &expected.middle);
             prop_assert_eq!(&sums.reach, &expected.reach);
             let neurons: Vec<usize> = (0..m).filter(|i| i % 3 == 0).collect();
             let zeros = vec![0.0; 2 * neurons.len() * (some.len() + 1)];
             let (mut seed, mut expected) = (zeros.clone(), zeros);
-            map.seed(&neurons, &some, &mut seed);
-            dense.seed(&neurons, &some, &mut expected);
+            map.seed(&neurons, &some, &mut seed, &mut scratch);
+            dense.seed(&neurons, &some, &mut expected, &mut scratch);
             prop_assert_eq!(seed, expected);
         }
     }

@@ -18,6 +18,7 @@ use nncert_core::product::{multiply, multiply_transposed};
 use nncert_core::{Layer, Shape};
 
 pub(crate) use self::convolution::Correlation;
+use self::convolution::Patch;
 pub(crate) use self::sparse::Sparse;
 use self::sparse::SparseBetween;
 use crate::dense::Weights;
@@ -50,13 +51,15 @@ pub(crate) enum Compact {
 /// What maps need besides their arguments; reused.
 #[derive(Debug, Default)]
 pub(crate) struct Room {
-    pub(crate) windows: DMatrix<f64>,
-    pub(crate) products: DMatrix<f64>,
+    windows: DMatrix<f64>,
+    products: DMatrix<f64>,
+    patches: Vec<Patch>,
 }
 
 impl Room {
     pub(crate) fn memory_usage(&self) -> usize {
         (self.windows.len() + self.products.len()) * size_of::<f64>()
+            + self.patches.capacity() * size_of::<Patch>()
     }
 }
 
@@ -126,27 +129,36 @@ impl<'a> Linear<'a> {
         input: &Intervals,
         sums: &mut Sums,
         outward: bool,
+        scratch: &mut Scratch,
     ) {
         match self {
             Self::Dense(weights) => sums.add(*weights, live, input, outward),
-            Self::Convolution(map) => map.add_image(live, input, sums),
-            Self::Sparse(map) => map.add_image(live, input, sums),
+            Self::Convolution(map) => map.add_image(live, input, sums, scratch),
+            Self::Sparse(map) => map.add_image(live, input, sums, scratch),
         }
     }
 
     /// Sets the coefficients of rows that start at this map, and of their negations, one
     /// after the other, over the inputs `live`. `out` is zero.
-    pub(crate) fn seed(&self, neurons: &[usize], live: &[usize], out: &mut [f64]) {
+    pub(crate) fn seed(
+        &self,
+        neurons: &[usize],
+        live: &[usize],
+        out: &mut [f64],
+        scratch: &mut Scratch,
+    ) {
         match self {
             Self::Dense(weights) => weights.seed(neurons, live, out),
             Self::Convolution(map) => {
-                sparse::seed(map.inputs(), neurons, live, out, |neuron, add| {
+                sparse::seed(map.inputs(), (neurons, live), out, scratch, |neuron, add| {
                     map.for_each_weight(neuron, add);
                 });
             }
-            Self::Sparse(map) => sparse::seed(map.inputs(), neurons, live, out, |neuron, add| {
-                map.for_each_weight(neuron, add);
-            }),
+            Self::Sparse(map) => {
+                sparse::seed(map.inputs(), (neurons, live), out, scratch, |neuron, add| {
+                    map.for_each_weight(neuron, add);
+                });
+            }
         }
     }
 
@@ -163,7 +175,7 @@ impl<'a> Linear<'a> {
                 Compact::Dense(weights.compact(outputs, inputs, width, scratch))
             }
             Self::Convolution(map) => Compact::Convolution(map.clone()),
-            Self::Sparse(map) => Compact::Sparse(map.between(outputs, inputs, width)),
+            Self::Sparse(map) => Compact::Sparse(map.between(outputs, inputs, width, scratch)),
         }
     }
 
@@ -176,11 +188,34 @@ impl<'a> Linear<'a> {
     }
 }
 
+/// [`Linear::seed`] of the identity.
+pub(crate) fn seed_identity(
+    neurons: &[usize],
+    live: &[usize],
+    out: &mut [f64],
+    scratch: &mut Scratch,
+) {
+    let inputs = sparse::beyond(neurons, live);
+    sparse::seed(inputs, (neurons, live), out, scratch, |neuron, add| add(neuron, 1.0));
+}
+
 impl Compact {
+    /// The identity between some neurons.
+    pub(crate) fn identity(
+        outputs: &[usize],
+        inputs: &[usize],
+        width: usize,
+        scratch: &mut Scratch,
+    ) -> Self {
+        Self::Sparse(SparseBetween::identity(outputs, inputs, width, scratch))
+    }
+
     /// Gives back what it takes.
     pub(crate) fn recycle(self, scratch: &mut Scratch) {
-        if let Self::Dense(weight) = self {
-            scratch.give(weight);
+        match self {
+            Self::Dense(weight) => scratch.give(weight),
+            Self::Sparse(map) => map.recycle(scratch),
+            Self::Convolution(_) => {}
         }
     }
 

@@ -7,6 +7,7 @@ use nncert_core::{Pool, Shape};
 
 use crate::intervals::Intervals;
 use crate::kernel::{Sums, padded};
+use crate::scratch::Scratch;
 
 /// Weights by their outputs.
 #[derive(Clone, Debug)]
@@ -27,21 +28,33 @@ struct Lists {
 
 impl Lists {
     /// Lists for `count` neurons of pairs `(neuron, other, weight)`, in their order.
-    fn new(count: usize, pairs: impl Iterator<Item = (usize, usize, f64)> + Clone) -> Self {
-        let mut starts = vec![0; count + 1];
+    fn new(
+        count: usize,
+        pairs: impl Iterator<Item = (usize, usize, f64)> + Clone,
+        scratch: &mut Scratch,
+    ) -> Self {
+        let (mut starts, mut next) = (scratch.ends.take(count + 1), scratch.ends.take(count + 1));
+        starts.resize(count + 1, 0);
         for (neuron, ..) in pairs.clone() {
             starts[neuron + 1] += 1;
         }
         for neuron in 0..count {
             starts[neuron + 1] += starts[neuron];
         }
-        let mut next = starts.clone();
-        let mut entries = vec![(0, 0.0); starts[count]];
+        next.extend_from_slice(&starts);
+        let mut entries = scratch.lists.take(starts[count]);
+        entries.resize(starts[count], (0, 0.0));
         for (neuron, other, weight) in pairs {
             entries[next[neuron]] = (other, weight);
             next[neuron] += 1;
         }
+        scratch.ends.give(next);
         Self { starts, entries }
+    }
+
+    fn recycle(self, scratch: &mut Scratch) {
+        scratch.ends.give(self.starts);
+        scratch.lists.give(self.entries);
     }
 
     fn count(&self) -> usize {
@@ -83,8 +96,9 @@ impl Sparse {
     /// A map of triples `(output, input, weight)`.
     pub(crate) fn new(outputs: usize, inputs: usize, entries: Vec<(usize, usize, f64)>) -> Self {
         let columns = entries.iter().map(|&(to, from, weight)| (from, to, weight));
-        let fan_out = Lists::new(inputs, columns).longest();
-        let rows = Arc::new(Lists::new(outputs, entries.iter().copied()));
+        let scratch = &mut Scratch::default();
+        let fan_out = Lists::new(inputs, columns, scratch).longest();
+        let rows = Arc::new(Lists::new(outputs, entries.iter().copied(), scratch));
         Self { inputs, rows, fan_out }
     }
 
@@ -132,13 +146,20 @@ impl Sparse {
         self.rows.of(neuron).iter().for_each(|&(input, weight)| add(input, weight));
     }
 
-    pub(crate) fn add_image(&self, live: &[usize], input: &Intervals, sums: &mut Sums) {
-        let place = places(self.inputs, live);
+    pub(crate) fn add_image(
+        &self,
+        live: &[usize],
+        input: &Intervals,
+        sums: &mut Sums,
+        scratch: &mut Scratch,
+    ) {
+        let place = places(self.inputs, live, scratch);
         for (output, from, weight) in self.rows.triples() {
             if let Some(at) = place[from] {
                 sums.add_term(output, weight, input.get(at));
             }
         }
+        scratch.found.give(place);
     }
 
     /// The map between some neurons, in `width` numbers of input.
@@ -147,17 +168,17 @@ impl Sparse {
         outputs: &[usize],
         inputs: &[usize],
         width: usize,
+        scratch: &mut Scratch,
     ) -> SparseBetween {
-        let place = places(self.inputs, inputs);
+        let place = places(self.inputs, inputs, scratch);
         let kept = outputs.iter().enumerate().flat_map(|(to, &output)| {
             let entries = self.rows.of(output).iter();
-            entries.map(move |&(from, weight)| (to, from, weight))
+            let place = &place;
+            entries.filter_map(move |&(from, weight)| Some((to, place[from]?, weight)))
         });
-        let kept: Vec<(usize, usize, f64)> =
-            kept.filter_map(|(to, from, weight)| Some((to, place[from]?, weight))).collect();
-        let backward = Lists::new(width, kept.iter().map(|&(to, from, weight)| (from, to, weight)));
-        let forward = Lists::new(padded(outputs.len()), kept.iter().copied());
-        SparseBetween { backward, forward }
+        let between = SparseBetween::new(kept, width, outputs.len(), scratch);
+        scratch.found.give(place);
+        between
     }
 }
 
@@ -169,6 +190,39 @@ pub(crate) struct SparseBetween {
 }
 
 impl SparseBetween {
+    /// A map of triples `(output, input, weight)`, in `width` numbers of input.
+    fn new(
+        entries: impl Iterator<Item = (usize, usize, f64)> + Clone,
+        width: usize,
+        outputs: usize,
+        scratch: &mut Scratch,
+    ) -> Self {
+        let columns = entries.clone().map(|(to, from, weight)| (from, to, weight));
+        let backward = Lists::new(width, columns, scratch);
+        let forward = Lists::new(padded(outputs), entries, scratch);
+        Self { backward, forward }
+    }
+
+    /// The identity between some neurons, in `width` numbers of input.
+    pub(super) fn identity(
+        outputs: &[usize],
+        inputs: &[usize],
+        width: usize,
+        scratch: &mut Scratch,
+    ) -> Self {
+        let place = places(beyond(outputs, inputs), inputs, scratch);
+        let kept = outputs.iter().enumerate();
+        let kept = kept.filter_map(|(to, &output)| Some((to, place[output]?, 1.0)));
+        let between = Self::new(kept, width, outputs.len(), scratch);
+        scratch.found.give(place);
+        between
+    }
+
+    pub(super) fn recycle(self, scratch: &mut Scratch) {
+        self.backward.recycle(scratch);
+        self.forward.recycle(scratch);
+    }
+
     pub(super) fn pull(&self, rows: &DMatrix<f64>, out: &mut DMatrix<f64>, accumulate: bool) {
         self.backward.apply(rows, out, accumulate);
     }
@@ -184,8 +238,9 @@ impl SparseBetween {
 }
 
 /// Where each of `count` neurons is among the live ones.
-pub(super) fn places(count: usize, live: &[usize]) -> Vec<Option<usize>> {
-    let mut places = vec![None; count];
+pub(super) fn places(count: usize, live: &[usize], scratch: &mut Scratch) -> Vec<Option<usize>> {
+    let mut places = scratch.found.take(count);
+    places.resize(count, None);
     for (at, &neuron) in live.iter().enumerate() {
         if let Some(place) = places.get_mut(neuron) {
             *place = Some(at);
@@ -194,16 +249,21 @@ pub(super) fn places(count: usize, live: &[usize]) -> Vec<Option<usize>> {
     places
 }
 
+/// A number above all of these neurons.
+pub(super) fn beyond(some: &[usize], others: &[usize]) -> usize {
+    some.iter().chain(others).max().map_or(0, |last| last + 1)
+}
+
 /// Sets the coefficients of rows over live inputs, and of their negations: `weights` calls
 /// with the inputs and weights of a neuron.
 pub(super) fn seed(
     inputs: usize,
-    neurons: &[usize],
-    live: &[usize],
+    (neurons, live): (&[usize], &[usize]),
     out: &mut [f64],
+    scratch: &mut Scratch,
     weights: impl Fn(usize, &mut dyn FnMut(usize, f64)),
 ) {
-    let (place, m) = (places(inputs, live), neurons.len());
+    let (place, m) = (places(inputs, live, scratch), neurons.len());
     let width = out.len() / (2 * m).max(1);
     for (row, &neuron) in neurons.iter().enumerate() {
         weights(neuron, &mut |input, weight| {
@@ -213,13 +273,13 @@ pub(super) fn seed(
             }
         });
     }
+    scratch.found.give(place);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::linear::{Compact, Linear, Room, linear_of_layer};
-    use crate::scratch::Scratch;
     use nncert_core::{Layer, Scale, Select, Window};
 
     /// Small integers, so that every sum is exact.

@@ -43,8 +43,8 @@ impl Default for Limits {
 /// matrix products, and with feature `rayon` the threads of the current pool. The corners
 /// at which the bounds are reached are tried as counterexamples.
 ///
-/// Time is looked at between rounds: the first bound is always finished, and a large
-/// network takes its time for one.
+/// Time is looked at before every few boxes that are bounded together: the first bound is
+/// always finished, and a large network takes its time for one.
 ///
 /// Guarantee: [`Verdict::Certified`] is sound, a [`Witness`] is replayed in exact
 /// arithmetic (in outward-rounded intervals where a network has a sigmoid or tanh).
@@ -235,6 +235,7 @@ impl DifferentialVerifier {
         let started = Instant::now();
         let question = Question::new(self.property, pair)?;
         let mut search = Search::new(&question, region)?;
+        let late = || self.limits.time.is_some_and(|limit| started.elapsed() >= limit);
         loop {
             let progress = search.progress();
             let report = |verdict| {
@@ -254,13 +255,13 @@ impl DifferentialVerifier {
             if observer(progress).is_break() {
                 return unknown(UnknownReason::Stopped);
             }
-            if self.limits.time.is_some_and(|limit| started.elapsed() >= limit) {
+            if late() {
                 return unknown(UnknownReason::Time);
             }
             if progress.boxes >= self.limits.boxes {
                 return unknown(UnknownReason::Boxes);
             }
-            search.cut(self.limits.boxes - progress.boxes)?;
+            search.cut(self.limits.boxes - progress.boxes, &late)?;
         }
     }
 }

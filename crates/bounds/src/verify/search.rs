@@ -82,13 +82,19 @@ impl<'a> Search<'a> {
     }
 
     /// Takes the worst boxes and replaces them by their halves, at most `budget` of these
-    /// beyond the first two.
-    pub(super) fn cut(&mut self, budget: usize) -> Result<(), VerifyError> {
+    /// beyond the first two; those that it does not come to before it is time to `stop` stay.
+    pub(super) fn cut(
+        &mut self,
+        budget: usize,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<(), VerifyError> {
         let count = self.bisection.round().min(budget.div_ceil(2)).max(1);
         let nodes: Vec<Node> = core::iter::from_fn(|| self.open.pop()).take(count).collect();
         let boxes: Vec<&BoundedBox> = nodes.iter().map(|node| &node.bounded).collect();
-        let halves = self.bisection.halve(&boxes)?;
+        let halves = self.bisection.halve_until(&boxes, stop)?;
+        let left = halves.len();
         halves.into_iter().flatten().for_each(|half| self.add(half));
+        self.open.extend(nodes.into_iter().skip(left));
         Ok(())
     }
 

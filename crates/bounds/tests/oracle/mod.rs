@@ -5,9 +5,11 @@
 //! cannot decide, or for the share of points that is always checked this way, it
 //! is decided in exact dyadic arithmetic. Either way there is no slack.
 
+#![allow(dead_code)] // each suite uses some of it
+
 use nncert_bounds::AffineForm;
 use nncert_core::exact::{self, Dyadic};
-use nncert_core::{Interval, Layer, Network};
+use nncert_core::{Activation, Interval, Layer, Network};
 
 /// `f(x)` with an error bound for each output, and exactly on demand.
 pub(crate) struct Oracle<'a> {
@@ -74,8 +76,9 @@ pub(crate) fn inside(value: &mut Value<'_>, interval: Interval, always_exact: bo
         && number(interval.upper).at_least(value, always_exact)
 }
 
-/// `f(x)` in `f64` with a bound of its error, by the textbook forward analysis.
-fn rough(network: &Network, x: &[f64]) -> Vec<(f64, f64)> {
+/// `f(x)` in `f64` with a bound of its error, by the textbook forward analysis: for
+/// networks of affine layers and activations that are 1-Lipschitz.
+pub(crate) fn rough(network: &Network, x: &[f64]) -> Vec<(f64, f64)> {
     let mut values: Vec<(f64, f64)> = x.iter().map(|x| (*x, 0.0)).collect();
     for layer in network.layers() {
         values = match layer {
@@ -92,8 +95,14 @@ fn rough(network: &Network, x: &[f64]) -> Vec<(f64, f64)> {
                     (sum, (error + unit * size) * 1.01 + 1e-300)
                 })
                 .collect(),
-            // ReLU is 1-Lipschitz.
-            _ => values.into_iter().map(|(value, wrong)| (value.max(0.0), wrong)).collect(),
+            Layer::Activation(Activation::Relu) => {
+                values.into_iter().map(|(value, wrong)| (value.max(0.0), wrong)).collect()
+            }
+            Layer::Activation(activation) => values
+                .into_iter()
+                .map(|(value, wrong)| (activation.apply(value), wrong * 1.01 + 1e-15))
+                .collect(),
+            _ => unreachable!("these networks have no other layers"),
         };
     }
     values
