@@ -17,6 +17,8 @@ pub(crate) struct Subject {
     pub(crate) pair: PairedNetworks,
     /// By how much the score of an image's label may move.
     pub(crate) epsilon: f64,
+    /// Where searches for a radius begin and how fine they are.
+    pub(crate) search: RadiusSearch,
     pub(crate) places: Vec<Place>,
     /// Images before the last place at which the networks differ too much as they are.
     pub(crate) skipped: usize,
@@ -36,6 +38,7 @@ impl Subject {
         name: String,
         pair: PairedNetworks,
         epsilon: f64,
+        search: RadiusSearch,
         places: impl Iterator<Item = Place>,
         count: usize,
     ) -> Result<Self, Error> {
@@ -51,7 +54,7 @@ impl Subject {
             let change = score(pair.original())? - score(pair.compressed())?;
             if change.abs() <= epsilon / 2.0 { kept.push(place) } else { skipped += 1 }
         }
-        Ok(Self { name, pair, epsilon, places: kept, skipped })
+        Ok(Self { name, pair, epsilon, search, places: kept, skipped })
     }
 }
 
@@ -90,7 +93,8 @@ pub(crate) fn mnist(
         };
         let places = images.iter().enumerate().map(place);
         let name = format!("MNIST {name}, int8");
-        subjects.push(Subject::new(name, pair, MNIST_EPSILON, places, count)?);
+        let search = RadiusSearch::default();
+        subjects.push(Subject::new(name, pair, MNIST_EPSILON, search, places, count)?);
     }
     Ok(subjects)
 }
@@ -124,7 +128,9 @@ pub(crate) fn cifar(
         let copy = compress::remove_neurons(&network, &removed).map_err(failed)?;
         let pair = copy.pair(&network).map_err(failed)?;
         let name = format!("CIFAR 5x2048, {:.0} % pruned", 100.0 * ratio);
-        Subject::new(name, pair, epsilon, images.iter().enumerate().map(place), count)
+        // A pass of the baseline takes seconds.
+        let search = RadiusSearch { start: 1e-3, tolerance: 1e-2, ..RadiusSearch::default() };
+        Subject::new(name, pair, epsilon, search, images.iter().enumerate().map(place), count)
     };
     PRUNINGS.into_iter().map(subject).collect()
 }

@@ -39,17 +39,21 @@ pub(crate) struct Radii {
     pub(crate) seconds: f64,
 }
 
-/// The certified radius at each confidence; the last is timed.
+/// The certified radius at each confidence; the last is timed. A search begins at a radius
+/// that is known to be certified, if there is one.
 pub(crate) fn radii(
     subject: &Subject,
     place: &Place,
     way: &Way,
     confidences: &[f64],
+    known: Option<&Radii>,
 ) -> Result<Radii, Error> {
     let method = way.method.with_outputs(Outputs::One(place.label));
     let gammas: Result<Vec<_>, _> = confidences.iter().map(|c| Confidence::new(*c)).collect();
-    let (gammas, search) = (gammas.map_err(failed)?, RadiusSearch::default());
-    let Subject { pair, epsilon, .. } = subject;
+    let (gammas, Subject { pair, epsilon, search, .. }) = (gammas.map_err(failed)?, subject);
+    let known = known.and_then(|known| known.radii.last()).copied().unwrap_or(0.0);
+    let start = if known > 0.0 { known } else { search.start };
+    let search = RadiusSearch { start, ..*search };
     let curve = |gammas: &[Confidence], search: &RadiusSearch| {
         certified_curve(pair, &place.balls, *epsilon, gammas, method, search).map_err(failed)
     };
