@@ -1,5 +1,6 @@
 //! Randomized smoothing, and its certificates carried over to compressed networks.
 
+mod cache;
 mod certificate;
 mod classifier;
 mod error;
@@ -12,6 +13,10 @@ mod smoothed;
 mod stream;
 mod summary;
 
+pub use crate::cache::{
+    CACHE_VERSION, Cache, CacheError, CacheField, CacheKey, CachePart, CacheReader, CachedInput,
+    RecordOptions, Segment,
+};
 pub use crate::certificate::{
     AbstainReason, Abstention, Certificate, Certification, CertifyReport, certified_radius,
 };
