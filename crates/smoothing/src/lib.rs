@@ -7,6 +7,7 @@ mod error;
 mod fingerprint;
 mod gaussian;
 mod grid;
+mod incremental;
 mod noise;
 mod run;
 mod smoothed;
@@ -25,6 +26,10 @@ pub use crate::classifier::{
 };
 pub use crate::error::SmoothingError;
 pub use crate::fingerprint::Fingerprint;
+pub use crate::incremental::{
+    BudgetError, ErrorBudget, Expectation, GammaSwitch, Incremental, IncrementalError,
+    RadiusOptions, Transfer, TransferMethod, TransferOptions, TransferReport,
+};
 pub use crate::noise::{Input, Noise, Smoothing};
 pub use crate::run::Progress;
 pub use crate::smoothed::{

@@ -38,12 +38,17 @@ pub(crate) fn unobserved(_: Progress) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
+/// The label of a sample, where it is known without the classifier.
+pub(crate) type Known<'a> = &'a (dyn Fn(u64, &[f32]) -> Option<usize> + Sync);
+
 /// A classifier at work for one question.
 pub(crate) struct Run<'a, C: ?Sized> {
     classifier: &'a C,
     batch: usize,
     progress: Progress,
     observer: Observer<'a>,
+    known: Option<Known<'a>>,
+    skipped: u64,
     room: DMatrix<f32>,
 }
 
@@ -60,12 +65,23 @@ impl<'a, C: BatchClassifier + ?Sized> Run<'a, C> {
         }
         check_classes(classifier.classes())?;
         let progress = Progress { done: 0, total };
-        Ok(Self { classifier, batch, progress, observer, room: DMatrix::zeros(0, 0) })
+        let room = DMatrix::zeros(0, 0);
+        Ok(Self { classifier, batch, progress, observer, known: None, skipped: 0, room })
     }
 
-    /// The samples that were classified.
-    pub(crate) fn done(&self) -> u64 {
-        self.progress.done
+    /// Does not run the classifier where its label is known.
+    pub(crate) fn with_known(self, known: Option<Known<'a>>) -> Self {
+        Self { known, ..self }
+    }
+
+    /// The samples that the classifier was run on.
+    pub(crate) fn evaluations(&self) -> u64 {
+        self.progress.done - self.skipped
+    }
+
+    /// The samples whose label was known without it.
+    pub(crate) fn skipped(&self) -> u64 {
+        self.skipped
     }
 
     /// Classifies samples and hands over their labels, in the order of the indices; `None` for one that is undecided.
@@ -88,8 +104,10 @@ impl<'a, C: BatchClassifier + ?Sized> Run<'a, C> {
             if some.is_empty() {
                 return Ok(());
             }
-            let labels = self.group(samples, &some)?;
-            some.iter().zip(labels).for_each(|(index, label)| sink(*index, label));
+            for part in self.group(samples, &some)? {
+                self.skipped += part.skipped;
+                part.labels.into_iter().for_each(|(index, label)| sink(index, label));
+            }
             self.progress.done += some.len() as u64;
             if (self.observer)(self.progress).is_break() {
                 return Err(SmoothingError::Stopped { done: self.progress.done });
@@ -102,26 +120,23 @@ impl<'a, C: BatchClassifier + ?Sized> Run<'a, C> {
         &mut self,
         samples: &Samples<'_>,
         indices: &[u64],
-    ) -> Result<Vec<Option<usize>>, SmoothingError> {
+    ) -> Result<Vec<Part>, SmoothingError> {
         use rayon::prelude::*;
-        let classifier = self.classifier;
+        let (classifier, known) = (self.classifier, self.known);
         if rayon::current_num_threads() < 2 || indices.len() <= self.batch {
-            let mut labels = Vec::with_capacity(indices.len());
-            for batch in indices.chunks(self.batch) {
-                labels.extend(classified(classifier, samples, batch, &mut self.room)?);
-            }
-            return Ok(labels);
+            let room = &mut self.room;
+            let batches = indices.chunks(self.batch);
+            return batches.map(|batch| part(classifier, known, samples, batch, room)).collect();
         }
-        let pieces: Vec<_> = indices
+        let parts: Vec<_> = indices
             .par_chunks(self.batch)
             .map_init(
                 || DMatrix::zeros(0, 0),
-                |room, batch| classified(classifier, samples, batch, room),
+                |room, batch| part(classifier, known, samples, batch, room),
             )
             .collect();
         // The first error in the order of the samples.
-        let pieces: Vec<_> = pieces.into_iter().collect::<Result<_, _>>()?;
-        Ok(pieces.concat())
+        parts.into_iter().collect()
     }
 
     #[cfg(not(feature = "rayon"))]
@@ -129,8 +144,8 @@ impl<'a, C: BatchClassifier + ?Sized> Run<'a, C> {
         &mut self,
         samples: &Samples<'_>,
         indices: &[u64],
-    ) -> Result<Vec<Option<usize>>, SmoothingError> {
-        classified(self.classifier, samples, indices, &mut self.room)
+    ) -> Result<Vec<Part>, SmoothingError> {
+        Ok(vec![part(self.classifier, self.known, samples, indices, &mut self.room)?])
     }
 }
 
@@ -151,25 +166,53 @@ pub(crate) fn check_samples(name: &'static str, samples: u64) -> Result<(), Smoo
 }
 
 /// The labels of one batch.
-fn classified<C: BatchClassifier + ?Sized>(
+struct Part {
+    labels: Vec<(u64, Option<usize>)>,
+    skipped: u64,
+}
+
+fn part<C: BatchClassifier + ?Sized>(
     classifier: &C,
+    known: Option<Known<'_>>,
     samples: &Samples<'_>,
     indices: &[u64],
     room: &mut DMatrix<f32>,
-) -> Result<Vec<Option<usize>>, SmoothingError> {
-    if room.shape() != (samples.len(), indices.len()) {
-        *room = DMatrix::zeros(samples.len(), indices.len());
+) -> Result<Part, SmoothingError> {
+    let length = samples.len();
+    let mut columns = take(room, length * indices.len());
+    // Samples that are run, one column after the other; places of the others are used again.
+    let (mut labels, mut places, mut skipped) = (Vec::with_capacity(indices.len()), Vec::new(), 0);
+    for index in indices {
+        let column = &mut columns[places.len() * length..][..length];
+        if !samples.fill(*index, column) {
+            labels.push((*index, None));
+        } else if let Some(label) = known.and_then(|known| known(*index, column)) {
+            labels.push((*index, Some(label)));
+            skipped += 1;
+        } else {
+            places.push(labels.len());
+            labels.push((*index, None));
+        }
     }
-    let columns = indices.iter().zip(room.column_iter_mut());
-    let decided: Vec<bool> =
-        columns.map(|(index, mut column)| samples.fill(*index, column.as_mut_slice())).collect();
-    let found = classifier.classify(room)?;
-    if found.len() != indices.len() {
-        return Err(SmoothingError::Labels { expected: indices.len(), found: found.len() });
+    columns.truncate(places.len() * length);
+    *room = DMatrix::from_vec(length, places.len(), columns);
+    let found = if places.is_empty() { Vec::new() } else { classifier.classify(room)? };
+    if found.len() != places.len() {
+        return Err(SmoothingError::Labels { expected: places.len(), found: found.len() });
     }
     let classes = classifier.classes();
-    if let Some(label) = found.iter().copied().find(|label| *label >= classes) {
-        return Err(SmoothingError::Label { label, classes });
+    for (place, label) in places.into_iter().zip(found) {
+        if label >= classes {
+            return Err(SmoothingError::Label { label, classes });
+        }
+        labels[place].1 = Some(label);
     }
-    Ok(found.into_iter().zip(decided).map(|(label, decided)| decided.then_some(label)).collect())
+    Ok(Part { labels, skipped })
+}
+
+/// The storage of a matrix, with a new length.
+fn take(room: &mut DMatrix<f32>, length: usize) -> Vec<f32> {
+    let mut storage: Vec<f32> = core::mem::replace(room, DMatrix::zeros(0, 0)).data.into();
+    storage.resize(length, 0.0);
+    storage
 }

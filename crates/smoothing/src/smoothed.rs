@@ -234,7 +234,7 @@ impl<C: BatchClassifier> Smoothed<C> {
                 self.sequential(&mut run, &samples, class, radius, most, alpha)?
             }
         };
-        Ok(CertifyReport { certification, count, evaluations: run.done() })
+        Ok(CertifyReport { certification, count, evaluations: run.evaluations() })
     }
 
     /// Counts of the labels of some samples; undecided ones are nowhere.

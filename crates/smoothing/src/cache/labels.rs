@@ -41,7 +41,8 @@ impl Labels {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = bool> {
-        let bits = self.bytes.iter().flat_map(|byte| (0..8).map(move |place| byte >> place & 1 == 1));
+        let bits =
+            self.bytes.iter().flat_map(|byte| (0..8).map(move |place| byte >> place & 1 == 1));
         bits.take(usize::try_from(self.len).unwrap_or(usize::MAX))
     }
 }

@@ -74,11 +74,7 @@ impl CacheKey {
     ///
     /// # Errors
     /// [`CacheError::Mismatch`] names the first field that differs.
-    pub fn expect(
-        &self,
-        classifier: Fingerprint,
-        smoothing: &Smoothing,
-    ) -> Result<(), CacheError> {
+    pub fn expect(&self, classifier: Fingerprint, smoothing: &Smoothing) -> Result<(), CacheError> {
         let noise = (smoothing.noise(), smoothing.sigma(), smoothing.seed());
         self.same(&Self { classifier, noise: noise.0, sigma: noise.1, seed: noise.2, ..*self })
     }

@@ -40,7 +40,7 @@ pub struct CachedInput {
     pub(super) key: CacheKey,
     pub(super) id: u64,
     /// Of the values of the input.
-    pub(super) digest: [u8; 32],
+    pub(crate) digest: [u8; 32],
     pub(super) class: usize,
     pub(super) selection: Count,
     /// In the order of the samples.
