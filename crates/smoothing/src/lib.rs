@@ -27,8 +27,8 @@ pub use crate::classifier::{
 pub use crate::error::SmoothingError;
 pub use crate::fingerprint::Fingerprint;
 pub use crate::incremental::{
-    BudgetError, ErrorBudget, Expectation, GammaSwitch, Incremental, IncrementalError,
-    RadiusOptions, Transfer, TransferMethod, TransferOptions, TransferReport,
+    Allocation, BudgetError, ErrorBudget, Expectation, Experience, GammaSwitch, Incremental,
+    IncrementalError, RadiusOptions, Transfer, TransferMethod, TransferOptions, TransferReport,
 };
 pub use crate::noise::{Input, Noise, Smoothing};
 pub use crate::run::Progress;

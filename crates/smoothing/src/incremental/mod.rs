@@ -1,6 +1,8 @@
 //! Certificates of a changed classifier, from the samples of the original.
 
+mod allocation;
 mod budget;
+mod experience;
 mod method;
 mod radius;
 mod transfer;
@@ -10,7 +12,9 @@ use core::ops::ControlFlow;
 
 use nncert_prob::Count;
 
+pub use self::allocation::Allocation;
 pub use self::budget::{BudgetError, ErrorBudget};
+pub use self::experience::Experience;
 use self::method::Prospect;
 pub use self::method::{Expectation, GammaSwitch, Transfer, TransferMethod};
 pub use self::radius::RadiusOptions;
@@ -73,7 +77,7 @@ pub struct TransferOptions {
     pub method: Transfer,
     /// The samples on which the changed classifier is run, at most (`n_p`).
     ///
-    /// May depend on everything that is cached, and on nothing that the changed classifier says
+    /// May depend on everything that is cached (see [`Allocation`]), and on nothing that the changed classifier says
     /// about this input.
     pub samples: u64,
     /// The samples for which the method is chosen, where that is another number. It must not depend on the cached samples.
