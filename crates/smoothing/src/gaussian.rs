@@ -17,7 +17,7 @@ use crate::stream::Words;
 const LAYERS: usize = 256;
 
 /// Where the tail begins.
-const R: f64 = 3.654_152_885_361_008_8;
+const R: f64 = 3.654_152_885_361_009;
 
 /// `√(π/2)`.
 const SQRT_FRAC_PI_2: f64 = 1.253_314_137_315_500_3;

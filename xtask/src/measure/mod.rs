@@ -8,6 +8,7 @@ mod acasxu;
 mod differential;
 mod mnist;
 mod peak;
+pub(crate) mod smoothing;
 mod verify;
 
 use std::path::PathBuf;
@@ -23,6 +24,10 @@ pub(crate) const VERB: Verb = Verb {
     options: &[
         ("NAME", "differential: tightness and speed of one pass, beside NeuroDiff's logs"),
         ("", "verify: NeuroDiff's tasks to the end, on one thread"),
+        ("", "smoothing: certificates of copies, from scratch, by IRS, and ours"),
+        ("--model NAME", "smoothing: only this model (digits-mlp, mnist-cnn, cifar-resnet20, ...)"),
+        ("--inputs N", "smoothing: images of a model, at most"),
+        ("--samples N", "smoothing: cached samples of an image"),
         ("--suite NAME", "verify: acas, mnist or all (all)"),
         ("--limit S", "verify: seconds a task (60 for ACAS Xu, 2 for MNIST)"),
         ("--epsilon E", "verify: only the tasks of this ε, as it is printed (0.05, 0.01, 1)"),
@@ -38,6 +43,7 @@ struct Options {
     limit: Option<f64>,
     epsilon: Option<String>,
     suite: Suite,
+    size: smoothing::Size,
 }
 
 impl Options {
@@ -78,6 +84,9 @@ fn run(mut arguments: lexopt::Parser) -> Result<(), Error> {
                     other => return Err(usage(&format!("there is no suite {other:?}"))),
                 }
             }
+            Long("model") => options.size.model = Some(arguments.value()?.string()?),
+            Long("inputs") => options.size.inputs = Some(arguments.value()?.parse()?),
+            Long("samples") => options.size.samples = Some(arguments.value()?.parse()?),
             Long("data") => data = Some(arguments.value()?),
             Long("json") => json = true,
             Value(value) if name.is_none() => name = Some(value.string()?),
@@ -93,6 +102,7 @@ fn run(mut arguments: lexopt::Parser) -> Result<(), Error> {
     }
     let measurement = match name.as_deref() {
         Some("differential") => differential::measure(&data)?,
+        Some("smoothing") => smoothing::measure(&data, &options.size)?,
         Some("verify") => verify::measure(&data, &options)?,
         Some(other) => return Err(usage(&format!("there is no measurement {other:?}"))),
         None => return Err(usage("which measurement?")),

@@ -51,8 +51,8 @@ pub struct CacheReader<R = File> {
     path: PathBuf,
     length: u64,
     key: CacheKey,
-    /// Id, place and length of each input, by id.
-    index: Vec<(u64, u64, u64)>,
+
+    index: Index,
 }
 
 impl CacheReader<File> {
@@ -245,8 +245,11 @@ fn key_bytes(writer: &mut Writer, key: &CacheKey) {
     writer.u64(key.inputs as u64);
 }
 
+/// Id, place and length of each input, by id.
+type Index = Vec<(u64, u64, u64)>;
+
 /// The key and the places of the inputs.
-fn read_header(bytes: &[u8]) -> Option<(CacheKey, Vec<(u64, u64, u64)>)> {
+fn read_header(bytes: &[u8]) -> Option<(CacheKey, Index)> {
     let mut reader = Reader(bytes);
     let seed = reader.u64()?;
     let noise = match (reader.u8()?, reader.u32()?, reader.u8()?) {
