@@ -57,6 +57,16 @@ pub trait BatchClassifier: Sync {
     /// # Errors
     /// Whatever keeps it from classifying.
     fn classify(&self, batch: &DMatrix<f32>) -> Result<Vec<usize>, ClassifierError>;
+
+    /// The label of each column, and by how much its output exceeds all others, for classifiers that have outputs: the caches of such
+    /// can spare evaluations of copies (see [`Agreement`](crate::Agreement)).
+    ///
+    /// # Errors
+    /// As [`BatchClassifier::classify`].
+    fn margins(&self, batch: &DMatrix<f32>) -> Result<Option<Vec<(usize, f32)>>, ClassifierError> {
+        let _ = batch;
+        Ok(None)
+    }
 }
 
 /// Why a classifier failed.
@@ -130,25 +140,51 @@ impl BatchClassifier for NetworkClassifier {
     }
 
     fn classify(&self, batch: &DMatrix<f32>) -> Result<Vec<usize>, ClassifierError> {
+        self.each(batch, largest)
+    }
+
+    fn margins(&self, batch: &DMatrix<f32>) -> Result<Option<Vec<(usize, f32)>>, ClassifierError> {
+        self.each(batch, margin).map(Some)
+    }
+}
+
+impl NetworkClassifier {
+    /// Something of the outputs of each column.
+    fn each<T>(
+        &self,
+        batch: &DMatrix<f32>,
+        of: impl Fn(&[f32]) -> T,
+    ) -> Result<Vec<T>, ClassifierError> {
         check_inputs(self.inputs, batch)?;
         let (mut evaluator, mut block) = taken(&self.idle)
             .unwrap_or_else(|| (self.evaluator.clone(), DMatrix::zeros(self.inputs, BLOCK)));
-        let mut labels = Vec::with_capacity(batch.ncols());
+        let mut found = Vec::with_capacity(batch.ncols());
         for first in (0..batch.ncols()).step_by(BLOCK) {
             let count = BLOCK.min(batch.ncols() - first);
             block.columns_mut(0, count).copy_from(&batch.columns(first, count));
             block.columns_mut(count, BLOCK - count).fill(0.0);
             let outputs = evaluator.evaluate(&block)?;
-            labels.extend(outputs.column_iter().take(count).map(|y| largest(y.as_slice())));
+            found.extend(outputs.column_iter().take(count).map(|y| of(y.as_slice())));
         }
         returned(&self.idle, (evaluator, block));
-        Ok(labels)
+        Ok(found)
     }
 }
 
 fn check_inputs(expected: usize, batch: &DMatrix<f32>) -> Result<(), InputError> {
     let found = batch.nrows();
     if expected == found { Ok(()) } else { Err(InputError { expected, found }) }
+}
+
+/// The label, and how far its output is above the others; NaN where one of them is NaN.
+fn margin(outputs: &[f32]) -> (usize, f32) {
+    let best = largest(outputs);
+    let others = outputs.iter().enumerate().filter(|(index, _)| *index != best);
+    let least =
+        others.map(|(_, output)| outputs[best] - output).fold(f32::INFINITY, |least, gap| {
+            if gap.is_nan() || gap < least { gap } else { least }
+        });
+    (best, least)
 }
 
 /// The first of the largest, NaN aside.
@@ -289,6 +325,10 @@ impl<C: BatchClassifier + ?Sized> BatchClassifier for &C {
 
     fn classify(&self, batch: &DMatrix<f32>) -> Result<Vec<usize>, ClassifierError> {
         (**self).classify(batch)
+    }
+
+    fn margins(&self, batch: &DMatrix<f32>) -> Result<Option<Vec<(usize, f32)>>, ClassifierError> {
+        (**self).margins(batch)
     }
 }
 

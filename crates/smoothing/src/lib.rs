@@ -1,9 +1,11 @@
 //! Randomized smoothing, and its certificates carried over to compressed networks.
 
+mod agreement;
 mod cache;
 mod certificate;
 mod classifier;
 mod error;
+mod evaluation_error;
 mod fingerprint;
 mod gaussian;
 mod grid;
@@ -14,6 +16,7 @@ mod smoothed;
 mod stream;
 mod summary;
 
+pub use crate::agreement::{Agreement, AgreementError};
 pub use crate::cache::{
     CACHE_VERSION, Cache, CacheError, CacheField, CacheKey, CachePart, CacheReader, CachedInput,
     RecordOptions, Segment,

@@ -48,6 +48,8 @@ pub(crate) struct Run<'a, C: ?Sized> {
     progress: Progress,
     observer: Observer<'a>,
     known: Option<Known<'a>>,
+    /// Whether margins are asked for.
+    margins: bool,
     skipped: u64,
     room: DMatrix<f32>,
 }
@@ -66,12 +68,26 @@ impl<'a, C: BatchClassifier + ?Sized> Run<'a, C> {
         check_classes(classifier.classes())?;
         let progress = Progress { done: 0, total };
         let room = DMatrix::zeros(0, 0);
-        Ok(Self { classifier, batch, progress, observer, known: None, skipped: 0, room })
+        Ok(Self {
+            classifier,
+            batch,
+            progress,
+            observer,
+            known: None,
+            margins: false,
+            skipped: 0,
+            room,
+        })
     }
 
     /// Does not run the classifier where its label is known.
     pub(crate) fn with_known(self, known: Option<Known<'a>>) -> Self {
         Self { known, ..self }
+    }
+
+    /// Asks for margins too, if they are wanted.
+    pub(crate) fn with_margins(self, margins: bool) -> Self {
+        Self { margins, ..self }
     }
 
     /// The samples that the classifier was run on.
@@ -91,6 +107,16 @@ impl<'a, C: BatchClassifier + ?Sized> Run<'a, C> {
         indices: impl IntoIterator<Item = u64>,
         mut sink: impl FnMut(u64, Option<usize>),
     ) -> Result<(), SmoothingError> {
+        self.labels_and_margins(samples, indices, |index, label, _| sink(index, label))
+    }
+
+    /// [`Run::labels`] with margins; NaN where there are none.
+    pub(crate) fn labels_and_margins(
+        &mut self,
+        samples: &Samples<'_>,
+        indices: impl IntoIterator<Item = u64>,
+        mut sink: impl FnMut(u64, Option<usize>, f32),
+    ) -> Result<(), SmoothingError> {
         let (expected, found) = (self.classifier.inputs(), samples.len());
         if expected != found {
             return Err(SmoothingError::Inputs { expected, found });
@@ -106,13 +132,19 @@ impl<'a, C: BatchClassifier + ?Sized> Run<'a, C> {
             }
             for part in self.group(samples, &some)? {
                 self.skipped += part.skipped;
-                part.labels.into_iter().for_each(|(index, label)| sink(index, label));
+                part.labels
+                    .into_iter()
+                    .for_each(|(index, label, margin)| sink(index, label, margin));
             }
             self.progress.done += some.len() as u64;
             if (self.observer)(self.progress).is_break() {
                 return Err(SmoothingError::Stopped { done: self.progress.done });
             }
         }
+    }
+
+    fn work(&self) -> Work<'a, C> {
+        Work { classifier: self.classifier, known: self.known, margins: self.margins }
     }
 
     #[cfg(feature = "rayon")]
@@ -122,18 +154,15 @@ impl<'a, C: BatchClassifier + ?Sized> Run<'a, C> {
         indices: &[u64],
     ) -> Result<Vec<Part>, SmoothingError> {
         use rayon::prelude::*;
-        let (classifier, known) = (self.classifier, self.known);
+        let work = self.work();
         if rayon::current_num_threads() < 2 || indices.len() <= self.batch {
             let room = &mut self.room;
             let batches = indices.chunks(self.batch);
-            return batches.map(|batch| part(classifier, known, samples, batch, room)).collect();
+            return batches.map(|batch| work.part(samples, batch, room)).collect();
         }
         let parts: Vec<_> = indices
             .par_chunks(self.batch)
-            .map_init(
-                || DMatrix::zeros(0, 0),
-                |room, batch| part(classifier, known, samples, batch, room),
-            )
+            .map_init(|| DMatrix::zeros(0, 0), |room, batch| work.part(samples, batch, room))
             .collect();
         // The first error in the order of the samples.
         parts.into_iter().collect()
@@ -145,7 +174,7 @@ impl<'a, C: BatchClassifier + ?Sized> Run<'a, C> {
         samples: &Samples<'_>,
         indices: &[u64],
     ) -> Result<Vec<Part>, SmoothingError> {
-        Ok(vec![part(self.classifier, self.known, samples, indices, &mut self.room)?])
+        Ok(vec![self.work().part(samples, indices, &mut self.room)?])
     }
 }
 
@@ -165,49 +194,68 @@ pub(crate) fn check_samples(name: &'static str, samples: u64) -> Result<(), Smoo
     }
 }
 
-/// The labels of one batch.
+/// The labels and margins of one batch.
 struct Part {
-    labels: Vec<(u64, Option<usize>)>,
+    labels: Vec<(u64, Option<usize>, f32)>,
     skipped: u64,
 }
 
-fn part<C: BatchClassifier + ?Sized>(
-    classifier: &C,
-    known: Option<Known<'_>>,
-    samples: &Samples<'_>,
-    indices: &[u64],
-    room: &mut DMatrix<f32>,
-) -> Result<Part, SmoothingError> {
-    let length = samples.len();
-    let mut columns = take(room, length * indices.len());
-    // Samples that are run, one column after the other; places of the others are used again.
-    let (mut labels, mut places, mut skipped) = (Vec::with_capacity(indices.len()), Vec::new(), 0);
-    for index in indices {
-        let column = &mut columns[places.len() * length..][..length];
-        if !samples.fill(*index, column) {
-            labels.push((*index, None));
-        } else if let Some(label) = known.and_then(|known| known(*index, column)) {
-            labels.push((*index, Some(label)));
-            skipped += 1;
-        } else {
-            places.push(labels.len());
-            labels.push((*index, None));
+/// What is done with a batch.
+struct Work<'a, C: ?Sized> {
+    classifier: &'a C,
+    known: Option<Known<'a>>,
+    margins: bool,
+}
+
+impl<C: BatchClassifier + ?Sized> Work<'_, C> {
+    fn part(
+        &self,
+        samples: &Samples<'_>,
+        indices: &[u64],
+        room: &mut DMatrix<f32>,
+    ) -> Result<Part, SmoothingError> {
+        let length = samples.len();
+        let mut columns = take(room, length * indices.len());
+        let (mut labels, mut skipped) = (Vec::with_capacity(indices.len()), 0);
+        // Samples that are run, one column after the other; places of the others are used again.
+        let mut places = Vec::new();
+        for index in indices {
+            let column = &mut columns[places.len() * length..][..length];
+            if !samples.fill(*index, column) {
+                labels.push((*index, None, f32::NAN));
+            } else if let Some(label) = self.known.and_then(|known| known(*index, column)) {
+                labels.push((*index, Some(label), f32::NAN));
+                skipped += 1;
+            } else {
+                places.push(labels.len());
+                labels.push((*index, None, f32::NAN));
+            }
         }
-    }
-    columns.truncate(places.len() * length);
-    *room = DMatrix::from_vec(length, places.len(), columns);
-    let found = if places.is_empty() { Vec::new() } else { classifier.classify(room)? };
-    if found.len() != places.len() {
-        return Err(SmoothingError::Labels { expected: places.len(), found: found.len() });
-    }
-    let classes = classifier.classes();
-    for (place, label) in places.into_iter().zip(found) {
-        if label >= classes {
-            return Err(SmoothingError::Label { label, classes });
+        columns.truncate(places.len() * length);
+        *room = DMatrix::from_vec(length, places.len(), columns);
+        let found = if places.is_empty() { Vec::new() } else { self.classify(room)? };
+        if found.len() != places.len() {
+            return Err(SmoothingError::Labels { expected: places.len(), found: found.len() });
         }
-        labels[place].1 = Some(label);
+        let classes = self.classifier.classes();
+        for (place, (label, margin)) in places.into_iter().zip(found) {
+            if label >= classes {
+                return Err(SmoothingError::Label { label, classes });
+            }
+            (labels[place].1, labels[place].2) = (Some(label), margin);
+        }
+        Ok(Part { labels, skipped })
     }
-    Ok(Part { labels, skipped })
+
+    fn classify(&self, batch: &DMatrix<f32>) -> Result<Vec<(usize, f32)>, SmoothingError> {
+        if self.margins
+            && let Some(found) = self.classifier.margins(batch)?
+        {
+            return Ok(found);
+        }
+        let labels = self.classifier.classify(batch)?;
+        Ok(labels.into_iter().map(|label| (label, f32::NAN)).collect())
+    }
 }
 
 /// The storage of a matrix, with a new length.

@@ -26,7 +26,7 @@ fn input(id: u64) -> Input<'static> {
 fn shard(id: u64, first: u64, samples: u64) -> Cache {
     let smoothed = Smoothed::new(classifier("a"), smoothing(0.25, 5)).unwrap();
     let mut cache = Cache::new(&smoothed);
-    let options = RecordOptions { first, samples, selection: 20, batch: 16 };
+    let options = RecordOptions { first, samples, selection: 20, batch: 16, margins: false };
     cache.insert(smoothed.record(input(id), &options).unwrap()).unwrap();
     cache
 }
@@ -74,7 +74,7 @@ fn shards_that_do_not_fit_are_named() {
         assert!(matches!(error, CacheError::Mismatch { field } if field == expected), "{error}");
     }
     let smoothed = Smoothed::new(classifier("a"), smoothing(0.25, 5)).unwrap();
-    let options = RecordOptions { first: 50, samples: 5, selection: 21, batch: 16 };
+    let options = RecordOptions { first: 50, samples: 5, selection: 21, batch: 16, margins: false };
     let recorded = smoothed.record(input(0), &options).unwrap();
     assert!(matches!(cache.insert(recorded), Err(CacheError::Conflict { id: 0, .. })));
     let moved = Input { id: 0, values: &[0.1, 0.2, -0.4] };

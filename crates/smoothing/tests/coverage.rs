@@ -75,8 +75,13 @@ fn transfers(runs: u64, alpha: f64, settings: &[Setting], methods: &[Transfer]) 
         let radius = 0.8 * f64::from(quantile(setting.q().max(0.5)));
         for id in 0..runs {
             let input = Input { id, values: &[0.0] };
-            let options =
-                RecordOptions { selection: SELECTION, first: 0, samples: CACHED, batch: 128 };
+            let options = RecordOptions {
+                selection: SELECTION,
+                first: 0,
+                samples: CACHED,
+                batch: 128,
+                margins: false,
+            };
             let cached = smoothed.record(input, &options).unwrap();
             let class = cached.class();
             let mut cache = Cache::new(&smoothed);
@@ -223,7 +228,13 @@ fn a_budget_covers_all_models() {
     let mut errors = 0;
     for id in 0..runs {
         let input = Input { id, values: &[0.0] };
-        let options = RecordOptions { selection: SELECTION, first: 0, samples: CACHED, batch: 128 };
+        let options = RecordOptions {
+            selection: SELECTION,
+            first: 0,
+            samples: CACHED,
+            batch: 128,
+            margins: false,
+        };
         let mut cache = Cache::new(&smoothed);
         cache.insert(smoothed.record(input, &options).unwrap()).unwrap();
         let budget = ErrorBudget::new(alpha, 3).unwrap();

@@ -43,7 +43,7 @@ fn labels_do_not_depend_on_batches_or_threads() {
         let smoothed = Smoothed::new(NetworkClassifier::new(&network).unwrap(), smoothing).unwrap();
         let input = Input { id: 4, values: &image };
         let record = |batch, first, samples| {
-            let options = RecordOptions { selection: 30, first, samples, batch };
+            let options = RecordOptions { selection: 30, first, samples, batch, margins: false };
             smoothed.record(input, &options).unwrap()
         };
         let expected = record(256, 0, 3000);
@@ -96,7 +96,8 @@ fn certificates_do_not_depend_on_batches_or_threads() {
         smoothed.certify(input, &options).unwrap()
     };
     let transfer = |batch, method| {
-        let options = RecordOptions { selection: 100, first: 0, samples: 2000, batch };
+        let options =
+            RecordOptions { selection: 100, first: 0, samples: 2000, batch, margins: false };
         let mut cache = Cache::new(&smoothed);
         cache.insert(smoothed.record(input, &options).unwrap()).unwrap();
         let budget = ErrorBudget::new(0.001, 1).unwrap();

@@ -6,7 +6,9 @@
 //!          number of inputs u64,   then for each   id u64   place u64   length u64
 //! digest of all bytes so far [16]
 //! each input:  id u64   digest of its values [32]   class u64   selection: successes u64, trials u64   ranges u64
+//!              margins of the selection: u64, and as many bytes
 //!              each range:  first u64   samples u64   count of each class u64 ...   bits, ⌈samples/8⌉ bytes
+//!              margins: 0 or 1 as u8, and then as many bytes as samples
 //!              digest of the input [16]
 //! ```
 //!
@@ -23,6 +25,7 @@ use sha2::{Digest, Sha256};
 use super::codec::{Reader, Writer};
 use super::error::CachePart;
 use super::labels::Labels;
+use super::margins::Margins;
 use super::{Cache, CacheError, CacheKey, CachedInput, Segment};
 use crate::{Fingerprint, Noise};
 
@@ -281,11 +284,15 @@ fn input_bytes(input: &CachedInput) -> Vec<u8> {
     writer.u64(input.selection.successes());
     writer.u64(input.selection.trials());
     writer.u64(input.segments.len() as u64);
+    writer.u64(input.selection_margins.0.len() as u64);
+    writer.bytes(&input.selection_margins.0);
     for segment in &input.segments {
         writer.u64(segment.first);
         writer.u64(segment.labels.len());
         segment.counts.iter().for_each(|count| writer.u64(*count));
         writer.bytes(segment.labels.bytes());
+        writer.u8(u8::from(!segment.margins.0.is_empty()));
+        writer.bytes(&segment.margins.0);
     }
     sealed(writer.0)
 }
@@ -303,6 +310,11 @@ fn read_input(bytes: &[u8], key: CacheKey) -> Result<CachedInput, &'static str> 
     let trials = reader.u64().ok_or(SHORT)?;
     let selection = Count::new(successes, trials).map_err(|_| "its selection samples")?;
     let ranges = reader.u64().ok_or(SHORT)?;
+    let margins = reader.u64().ok_or(SHORT)?;
+    let selection_margins = Margins(reader.bytes(margins).ok_or(SHORT)?.to_vec());
+    if margins > trials {
+        return Err("its margins");
+    }
     let mut segments = Vec::new();
     for _ in 0..ranges {
         segments.push(read_segment(&mut reader, key, class)?);
@@ -310,7 +322,7 @@ fn read_input(bytes: &[u8], key: CacheKey) -> Result<CachedInput, &'static str> 
     if segments.is_empty() || !reader.is_empty() {
         return Err("its length");
     }
-    Ok(CachedInput { key, id, digest, class, selection, segments })
+    Ok(CachedInput { key, id, digest, class, selection, selection_margins, segments })
 }
 
 /// Every range takes bytes, so that no number of them reads for longer than there is something to read.
@@ -329,9 +341,18 @@ fn read_segment(
     let counts: Vec<u64> = counts.collect::<Option<_>>().ok_or(SHORT)?;
     let bytes = reader.bytes(samples.div_ceil(8)).ok_or(SHORT)?;
     let labels = Labels::from_bytes(bytes, samples).ok_or("bits after the last sample")?;
+    let margins = match reader.u8().ok_or(SHORT)? {
+        0 => Margins::default(),
+        1 => Margins(reader.bytes(samples).ok_or(SHORT)?.to_vec()),
+        _ => return Err("its margins"),
+    };
+    // A margin is that of the class: what does not have the class has none.
+    if margins.0.iter().zip(labels.iter()).any(|(margin, hit)| *margin > 0 && !hit) {
+        return Err("its margins");
+    }
     let total = counts.iter().try_fold(0_u64, |sum, count| sum.checked_add(*count));
     if total.is_none_or(|total| total > samples) || counts[class] != labels.ones() {
         return Err("its counts");
     }
-    Ok(Segment { first, counts, labels })
+    Ok(Segment { first, counts, labels, margins })
 }

@@ -4,6 +4,7 @@ mod codec;
 mod error;
 mod file;
 mod labels;
+mod margins;
 mod record;
 
 use std::collections::BTreeMap;

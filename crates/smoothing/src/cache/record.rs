@@ -6,6 +6,7 @@ use nncert_prob::{Count, clopper_pearson_lower};
 use sha2::{Digest, Sha256};
 
 use super::labels::Labels;
+use super::margins::Margins;
 use super::{CacheError, CacheKey};
 use crate::noise::Samples;
 use crate::run::{MOST_SAMPLES, Progress, Run, check_samples, unobserved};
@@ -25,12 +26,14 @@ pub struct RecordOptions {
     pub samples: u64,
     /// The samples of a batch.
     pub batch: usize,
+    /// Whether to keep a byte a sample for its margin, with which an [`Agreement`](crate::Agreement) spares evaluations of copies.
+    pub margins: bool,
 }
 
 impl Default for RecordOptions {
-    /// As Cohen et al.: `n0 = 100`, `n = 100,000`.
+    /// As Cohen et al.: `n0 = 100`, `n = 100,000`; without margins.
     fn default() -> Self {
-        Self { selection: 100, first: 0, samples: 100_000, batch: 256 }
+        Self { selection: 100, first: 0, samples: 100_000, batch: 256, margins: false }
     }
 }
 
@@ -43,6 +46,8 @@ pub struct CachedInput {
     pub(crate) digest: [u8; 32],
     pub(super) class: usize,
     pub(super) selection: Count,
+    /// Of the selection samples that had the class.
+    pub(super) selection_margins: Margins,
     /// In the order of the samples.
     pub(super) segments: Vec<Segment>,
 }
@@ -54,6 +59,8 @@ pub struct Segment {
     /// How often each class came; fewer than there are bits when samples were undecided.
     pub(super) counts: Vec<u64>,
     pub(super) labels: Labels,
+    /// One for each sample, or none at all.
+    pub(super) margins: Margins,
 }
 
 impl Segment {
@@ -109,21 +116,34 @@ impl<C: BatchClassifier> Smoothed<C> {
         options: &RecordOptions,
         mut observer: impl FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<CachedInput, SmoothingError> {
-        let RecordOptions { selection: n0, first, samples: n, batch } = *options;
+        let RecordOptions { selection: n0, first, samples: n, batch, margins } = *options;
         check_samples("selection samples", n0)?;
         check_samples("samples", n)?;
         let Some(end) = first.checked_add(n) else {
             return Err(SmoothingError::Samples { name: "samples", samples: n });
         };
-        let mut run = Run::new(self.classifier(), batch, n0 + n, &mut observer)?;
+        let run = Run::new(self.classifier(), batch, n0 + n, &mut observer)?;
+        let mut run = run.with_margins(margins);
         let selection = Samples::new(self.smoothing(), input, Purpose::Selection)?;
-        let chosen = self.counts(&mut run, &selection, 0..n0)?;
+        let mut chosen = vec![0; self.classifier().classes()];
+        let mut chosen_margins = Vec::new();
+        run.labels_and_margins(&selection, 0..n0, |_, label, margin| {
+            if let Some(label) = label {
+                chosen[label] += 1;
+                chosen_margins.push((label, margin));
+            }
+        })?;
         let class = largest(&chosen, None);
-        let mut labels = Labels::default();
+        let of_class = chosen_margins.into_iter().filter(|(label, _)| *label == class);
+        let selection_margins = of_class.map(|(_, margin)| margin).filter(|_| margins);
+        let (mut labels, mut kept) = (Labels::default(), Margins::default());
         let mut counts = vec![0; self.classifier().classes()];
         let samples = Samples::new(self.smoothing(), input, Purpose::Certification)?;
-        run.labels(&samples, first..end, |_, label| {
+        run.labels_and_margins(&samples, first..end, |_, label, margin| {
             labels.push(label == Some(class));
+            if margins {
+                kept.push(if label == Some(class) { margin } else { f32::NAN });
+            }
             if let Some(label) = label {
                 counts[label] += 1;
             }
@@ -134,7 +154,8 @@ impl<C: BatchClassifier> Smoothed<C> {
             digest: digest(input.values),
             class,
             selection: Count::new(chosen[class], n0)?,
-            segments: vec![Segment { first, counts, labels }],
+            selection_margins: selection_margins.collect(),
+            segments: vec![Segment { first, counts, labels, margins: kept }],
         })
     }
 }
@@ -184,6 +205,19 @@ impl CachedInput {
         self.segments.iter().flat_map(|segment| (segment.first..).zip(segment.labels()))
     }
 
+    /// By how much the class exceeded all others in a sample, at least; 0 where it did not, or nothing is known.
+    pub(crate) fn margin(&self, index: u64) -> f32 {
+        let after = self.segments.partition_point(|segment| segment.first <= index);
+        let segment = after.checked_sub(1).map(|place| &self.segments[place]);
+        segment.map_or(0.0, |segment| segment.margins.at(index - segment.first))
+    }
+
+    /// Of the selection samples, the share whose margin exceeds `needed`; below 1, by one sample at least.
+    pub(crate) fn share_above(&self, needed: f32) -> f64 {
+        let above = self.selection_margins.iter().filter(|margin| *margin > needed).count();
+        above as f64 / (self.selection.trials() as f64 + 1.0)
+    }
+
     /// Cohen's certificate from the samples.
     ///
     /// Guarantee: sound, false with a probability of at most `α`, if the number of samples was fixed beforehand.
@@ -205,7 +239,9 @@ impl CachedInput {
         if self.selection.trials() != other.selection.trials() {
             return conflict("numbers of selection samples");
         }
-        if (self.class, self.selection) != (other.class, other.selection) {
+        if (self.class, self.selection, &self.selection_margins)
+            != (other.class, other.selection, &other.selection_margins)
+        {
             return conflict("selection samples");
         }
         let mut segments = [&self.segments[..], &other.segments[..]].concat();

@@ -4,13 +4,15 @@
 //! the original has no majority, little where the bound of the original is all that can be had, most in between. Samples go
 //! where they promise the most radius each.
 
-use nncert_prob::Count;
+use nncert_prob::{Count, SidedProbability, clopper_pearson_lower, clopper_pearson_upper};
 
-use super::method::Prospect;
+use super::budget::split;
+use super::method::{Prospect, part};
+use super::transfer::product;
 use super::{Expectation, Transfer};
 use crate::run::check_samples;
 use crate::smoothed::level;
-use crate::{Cache, CachedInput, SmoothingError, certified_radius};
+use crate::{Agreement, Cache, CachedInput, SmoothingError, certified_radius};
 
 /// The fewest samples that are worth a look at.
 const FEWEST: u64 = 16;
@@ -71,12 +73,27 @@ impl Allocation {
         nominal: u64,
         expected: Expectation,
     ) -> Result<Self, SmoothingError> {
+        Self::agreeing(cache, alpha, nominal, expected, None)
+    }
+
+    /// The same, for [`Incremental::certify_agreeing`](crate::Incremental::certify_agreeing): samples on which the changed classifier need
+    /// not be run are free.
+    ///
+    /// # Errors
+    /// As [`Allocation::new`].
+    pub fn agreeing(
+        cache: &Cache,
+        alpha: f64,
+        nominal: u64,
+        expected: Expectation,
+        agreement: Option<&Agreement>,
+    ) -> Result<Self, SmoothingError> {
         level("alpha", alpha)?;
         check_samples("nominal samples", nominal)?;
         Transfer::Automatic(expected).check()?;
         let mut steps = Vec::new();
         for (place, input) in cache.iter().enumerate() {
-            let curve = Curve { input, alpha, nominal, expected };
+            let curve = Curve { input, alpha, nominal, expected, agreement };
             steps.extend(curve.steps(place));
         }
         // The steps of one input keep their order: they are concave.
@@ -110,6 +127,7 @@ struct Curve<'a> {
     alpha: f64,
     nominal: u64,
     expected: Expectation,
+    agreement: Option<&'a Agreement>,
 }
 
 impl Curve<'_> {
@@ -117,18 +135,28 @@ impl Curve<'_> {
     fn steps(&self, input: usize) -> Vec<Step> {
         let cached = self.input.count();
         // The method that will be chosen, from the same samples.
-        let prospect = self.prospect(self.input.selection(), self.nominal);
-        let fresh = prospect.best(self.expected) == Transfer::Fresh;
-        // Every method that uses the cache is nearly that of equal shares.
-        let method = if fresh { Transfer::Fresh } else { Transfer::OneSided { share: 0.5 } };
-        let most = self.nominal.saturating_mul(MOST);
-        let most = if fresh { most } else { most.min(cached.successes()) };
-        let radius = |samples| {
-            let bound = self.prospect(cached, samples).promise(method, self.expected);
-            certified_radius(self.input.key().sigma, bound).max(0.0)
+        let method = self.prospect(self.input.selection(), self.nominal).best(self.expected);
+        // Every method that counts losses is nearly that of equal shares; the count of a replay is fixed.
+        let (method, most) = match method {
+            Transfer::Fresh => (method, self.nominal.saturating_mul(MOST)),
+            Transfer::Replay => return self.replay(input, cached),
+            _ => (Transfer::OneSided { share: 0.5 }, cached.successes()),
+        };
+        // The bound of the original is the same for all sizes.
+        let (first, second) = split(self.alpha, 0.5);
+        let p = clopper_pearson_lower(cached, first);
+        let radius = |samples| match method {
+            Transfer::Fresh => self.radius(cached, samples, method),
+            _ => {
+                let drawn = self.prospect(cached, samples).drawn().min(cached.successes());
+                let lost = part(self.expected.lost, drawn);
+                let kept = lost.map(|lost| clopper_pearson_upper(lost, second).complement());
+                let bound = kept.map_or(SidedProbability::ZERO, |kept| product(p, kept));
+                certified_radius(self.input.key().sigma, bound).max(0.0)
+            }
         };
         let mut hull = vec![(0_u64, 0.0_f64)];
-        let sizes = core::iter::successors(Some(FEWEST), |size| size.checked_add(size.div_ceil(6)));
+        let sizes = core::iter::successors(Some(FEWEST), |size| size.checked_add(size.div_ceil(2)));
         for samples in sizes.take_while(|size| *size <= most) {
             let point = (samples, radius(samples));
             while let [.., a, b] = hull[..]
@@ -146,10 +174,28 @@ impl Curve<'_> {
         steps.take_while(|step| step.slope > 0.0).collect()
     }
 
+    /// All or nothing.
+    fn replay(&self, input: usize, cached: Count) -> Vec<Step> {
+        let radius = self.radius(cached, self.nominal, Transfer::Replay);
+        let prospect = self.prospect(cached, self.nominal);
+        let run = (prospect.drawn() as f64 * (1.0 - prospect.known)).ceil() as u64;
+        let samples = run.clamp(FEWEST, self.nominal.max(FEWEST));
+        let step = Step { slope: radius / samples as f64, input, samples };
+        (radius > 0.0).then_some(step).into_iter().collect()
+    }
+
+    fn radius(&self, cached: Count, samples: u64, method: Transfer) -> f64 {
+        let bound = self.prospect(cached, samples).promise(method, self.expected);
+        certified_radius(self.input.key().sigma, bound).max(0.0)
+    }
+
     /// With the share of `count` for that of the class.
     fn prospect(&self, count: Count, samples: u64) -> Prospect {
         let cached = self.input.count().trials();
-        Prospect { selection: count, cached, samples, alpha: self.alpha }
+        let known = self
+            .agreement
+            .map_or(0.0, |agreement| self.input.share_above(agreement.needed(self.input.class())));
+        Prospect { selection: count, cached, samples, known, alpha: self.alpha }
     }
 }
 

@@ -29,7 +29,7 @@ impl Experience {
             | TransferMethod::FisherTwo
             | TransferMethod::FisherThree
             | TransferMethod::Sequential => report.changed,
-            TransferMethod::Disagreement | TransferMethod::Fresh => return,
+            TransferMethod::Disagreement | TransferMethod::Fresh | TransferMethod::Replay => return,
         };
         self.lost.0 += lost.successes();
         self.lost.1 += lost.trials();

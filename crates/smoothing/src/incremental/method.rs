@@ -1,9 +1,6 @@
 //! Which statement is made about a changed classifier, and from which counts.
 
-use nncert_prob::{
-    Count, SidedProbability, clopper_pearson_lower, fisher_three_lower, fisher_two_lower,
-    one_sided_lower,
-};
+use nncert_prob::{Count, SidedProbability, clopper_pearson_lower, one_sided_lower};
 
 use super::budget::split;
 use crate::SmoothingError;
@@ -45,6 +42,10 @@ pub enum Transfer {
     FisherThree,
     /// New samples of `f'`, and nothing of `f` but its class.
     Fresh,
+    /// The first cached samples again, counted for `f'` alone: where an [`Agreement`](crate::Agreement) says what `f'` gives, at no cost.
+    ///
+    /// As many as are counted must not depend on cached labels.
+    Replay,
     /// The one of these that promises most for the input, judged by the samples that chose the class.
     Automatic(Expectation),
 }
@@ -96,6 +97,8 @@ pub enum TransferMethod {
     FisherThree,
     /// [`Transfer::Fresh`], and [`Transfer::Irs`] above `γ`.
     Fresh,
+    /// [`Transfer::Replay`].
+    Replay,
     /// [`Incremental::certify_radius`](super::Incremental::certify_radius).
     Sequential,
 }
@@ -107,14 +110,16 @@ pub(super) struct Prospect {
     pub(super) selection: Count,
     /// How many samples of the original there are.
     pub(super) cached: u64,
-    /// How many samples of the changed classifier there will be.
+    /// On how many samples the changed classifier is run.
     pub(super) samples: u64,
+    /// The share of cached samples on which it need not be; 0 without an agreement, and below 1.
+    pub(super) known: f64,
     /// The level.
     pub(super) alpha: f64,
 }
 
-/// Shares of the original in the level, for the choice: equal ones, and one for inputs next to certain.
-const SHARES: [f64; 2] = [0.5, 0.05];
+/// The share of the original in the level where its probability is next to 1.
+const NEARLY_CERTAIN: f64 = 0.05;
 
 impl Transfer {
     pub(super) fn check(&self) -> Result<(), SmoothingError> {
@@ -134,7 +139,7 @@ impl Transfer {
                 inside("lost", *lost, false)?;
                 inside("gained", *gained, false)
             }
-            Self::FisherTwo | Self::FisherThree | Self::Fresh => Ok(()),
+            Self::FisherTwo | Self::FisherThree | Self::Fresh | Self::Replay => Ok(()),
         }
     }
 }
@@ -142,10 +147,16 @@ impl Transfer {
 impl Prospect {
     /// The method that promises the greatest bound of `q`.
     pub(super) fn best(&self, expected: Expectation) -> Transfer {
-        let candidates = [Transfer::Fresh, Transfer::FisherTwo, Transfer::FisherThree];
-        let one_sided = SHARES.map(|share| Transfer::OneSided { share });
+        let candidates = [
+            Some(Transfer::Fresh),
+            Some(Transfer::FisherTwo),
+            Some(Transfer::FisherThree),
+            Some(Transfer::OneSided { share: NEARLY_CERTAIN }),
+            // Without an agreement these are new samples, and fewer.
+            (self.known > 0.0).then_some(Transfer::Replay),
+        ];
         let mut best = (Transfer::Fresh, SidedProbability::ZERO);
-        for method in candidates.into_iter().chain(one_sided) {
+        for method in candidates.into_iter().flatten() {
             let bound = self.promise(method, expected);
             if bound > best.1 {
                 best = (method, bound);
@@ -154,42 +165,54 @@ impl Prospect {
         best.0
     }
 
-    /// The bound that a method gives when every count is what is expected.
+    /// The cached samples that are counted, so that the changed classifier is run on as many as it may be.
+    pub(super) fn drawn(&self) -> u64 {
+        let drawn = self.samples as f64 / (1.0 - self.known).max(f64::MIN_POSITIVE);
+        // Above 2^64 all of them.
+        (drawn as u64).clamp(1, self.cached.max(1))
+    }
+
+    /// The bound that a method gives when every count is what is expected, or nearly: in place of a joint test stand single bounds
+    /// at equal shares of the level, which take microseconds.
     pub(super) fn promise(&self, method: Transfer, expected: Expectation) -> SidedProbability {
+        self.promised(method, expected).unwrap_or(SidedProbability::ZERO)
+    }
+
+    fn promised(&self, method: Transfer, expected: Expectation) -> Option<SidedProbability> {
         let (k0, n0) = (self.selection.successes() as f64, self.selection.trials() as f64);
         // Never quite 0 or 1.
         let p = (k0 + 0.5) / (n0 + 1.0);
-        let part = |p: f64, of: u64| {
-            let hits = (p * of as f64).round().clamp(0.0, of as f64) as u64;
-            Count::new(hits, of).ok()
-        };
-        let bound = || {
-            let alpha = rounded_level(self.alpha);
-            let cached = part(p, self.cached)?;
-            let (lost, gained) = (expected.lost, expected.gained);
-            Some(match method {
-                Transfer::OneSided { share } => {
-                    let lost = part(lost, self.samples.min(cached.successes()))?;
-                    let (first, second) = split(self.alpha, share);
-                    one_sided_lower(cached, lost, first, second)
-                }
-                Transfer::FisherTwo => {
-                    let lost = part(lost, self.samples.min(cached.successes()))?;
-                    fisher_two_lower(cached, lost, alpha)
-                }
-                Transfer::FisherThree => {
-                    let kept = part(p, self.samples.min(self.cached))?;
-                    let lost = part(lost, kept.successes())?;
-                    fisher_three_lower(cached, lost, part(gained, kept.failures())?, alpha)
-                }
-                _ => {
-                    let q = p * (1.0 - lost) + (1.0 - p) * gained;
-                    clopper_pearson_lower(part(q, self.samples)?, alpha)
-                }
-            })
-        };
-        bound().unwrap_or(SidedProbability::ZERO)
+        let Expectation { lost, gained } = expected;
+        let kept = part(p, self.cached)?;
+        match method {
+            Transfer::OneSided { share } => {
+                let lost = part(lost, self.drawn().min(kept.successes()))?;
+                let (first, second) = split(self.alpha, share);
+                Some(one_sided_lower(kept, lost, first, second))
+            }
+            Transfer::FisherTwo => self.promised(Transfer::OneSided { share: 0.5 }, expected),
+            Transfer::FisherThree => {
+                let third = rounded_level(self.alpha / 3.0);
+                let first = part(p, self.drawn())?;
+                let lost = part(lost, first.successes())?;
+                let gained = part(gained, first.failures())?;
+                let stays = one_sided_lower(kept, lost, third, third);
+                let comes = clopper_pearson_lower(gained, third).down();
+                let sum = stays.down() + kept.failures() as f64 / self.cached as f64 * comes;
+                SidedProbability::new(sum.min(1.0)).ok()
+            }
+            other => {
+                let q = p * (1.0 - lost) + (1.0 - p) * gained;
+                let of = if other == Transfer::Replay { self.drawn() } else { self.samples };
+                Some(clopper_pearson_lower(part(q, of)?, rounded_level(self.alpha)))
+            }
+        }
     }
+}
+
+/// So many successes as a probability lets expect.
+pub(super) fn part(p: f64, of: u64) -> Option<Count> {
+    Count::new((p * of as f64).round().clamp(0.0, of as f64) as u64, of).ok()
 }
 
 #[cfg(test)]
@@ -198,7 +221,7 @@ mod tests {
 
     fn prospect(k0: u64, samples: u64) -> Prospect {
         let selection = Count::new(k0, 100).unwrap();
-        Prospect { selection, cached: 10_000, samples, alpha: 0.001 }
+        Prospect { selection, cached: 10_000, samples, known: 0.0, alpha: 0.001 }
     }
 
     #[test]

@@ -20,10 +20,10 @@ pub use self::method::{Expectation, GammaSwitch, Transfer, TransferMethod};
 pub use self::radius::RadiusOptions;
 use self::transfer::Session;
 use crate::cache::digest;
-use crate::run::{Progress, check_samples, unobserved};
+use crate::run::{Known, Observer, Progress, check_samples, unobserved};
 use crate::{
-    BatchClassifier, Cache, CacheError, CacheField, CachedInput, Certification, Fingerprint, Input,
-    Smoothing, SmoothingError,
+    Agreement, BatchClassifier, Cache, CacheError, CacheField, CachedInput, Certification,
+    Fingerprint, Input, Smoothing, SmoothingError,
 };
 
 /// Certifies changed classifiers around inputs whose samples are cached.
@@ -123,6 +123,9 @@ pub enum IncrementalError {
     /// The cache is not of this classifier, noise or input.
     #[error(transparent)]
     Cache(#[from] CacheError),
+    /// The agreement is about other networks than those at hand.
+    #[error("the agreement is about other networks")]
+    Agreement,
     /// All models of the error budget have had their share.
     #[error(transparent)]
     Budget(#[from] BudgetError),
@@ -180,28 +183,78 @@ impl<'a> Incremental<'a> {
         options: &TransferOptions,
         mut observer: impl FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<TransferReport, IncrementalError> {
+        self.certify(changed, None, input, options, &mut observer)
+    }
+
+    /// [`Incremental::certify_incremental`] that does not run the changed classifier where bounds show what it gives.
+    ///
+    /// The cache needs margins ([`RecordOptions::margins`](crate::RecordOptions::margins)). More cached samples are counted than the
+    /// classifier is run on, as many as the selection samples lead to expect.
+    ///
+    /// Guarantee: as [`Incremental::certify_incremental`].
+    ///
+    /// # Errors
+    /// As [`Incremental::certify_incremental_observed`], and [`IncrementalError::Agreement`] for one about other networks.
+    pub fn certify_agreeing<C: BatchClassifier + ?Sized>(
+        &mut self,
+        changed: &C,
+        agreement: &Agreement,
+        input: Input<'_>,
+        options: &TransferOptions,
+        mut observer: impl FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<TransferReport, IncrementalError> {
+        if !agreement.is_of(self.cache.key().classifier, changed.fingerprint()) {
+            return Err(IncrementalError::Agreement);
+        }
+        self.certify(changed, Some(agreement), input, options, &mut observer)
+    }
+
+    fn certify<C: BatchClassifier + ?Sized>(
+        &mut self,
+        changed: &C,
+        agreement: Option<&Agreement>,
+        input: Input<'_>,
+        options: &TransferOptions,
+        observer: Observer<'_>,
+    ) -> Result<TransferReport, IncrementalError> {
         options.method.check()?;
         check_samples("samples", options.samples)?;
-        if let Some(nominal) = options.nominal {
-            check_samples("nominal samples", nominal)?;
-        }
+        let nominal = options.nominal.unwrap_or(options.samples);
+        check_samples("nominal samples", nominal)?;
         let cached = self.cached(changed, input)?;
         let alpha = self.budget.admit(changed.fingerprint())?;
+        let needed = agreement.map(|agreement| agreement.needed(cached.class()));
+        let prospect = Prospect {
+            selection: cached.selection(),
+            cached: cached.count().trials(),
+            samples: nominal,
+            known: needed.map_or(0.0, |needed| cached.share_above(needed)),
+            alpha,
+        };
         let method = match options.method {
-            Transfer::Automatic(expected) => {
-                let prospect = Prospect {
-                    selection: cached.selection(),
-                    cached: cached.count().trials(),
-                    samples: options.nominal.unwrap_or(options.samples),
-                    alpha,
-                };
-                prospect.best(expected)
-            }
+            Transfer::Automatic(expected) => prospect.best(expected),
             method => method,
         };
+        let samples = match method {
+            // The baseline counts what it runs.
+            Transfer::Fresh | Transfer::Irs { .. } => options.samples,
+            // Not what depends on labels.
+            Transfer::Replay => prospect.drawn(),
+            _ => Prospect { samples: options.samples, ..prospect }.drawn(),
+        };
+        let known = |index: u64, sample: &[f32]| {
+            let agreement = agreement?;
+            let enough = cached.margin(index) > agreement.needed(cached.class());
+            (enough && agreement.covers(sample)).then_some(cached.class())
+        };
         let smoothing = &self.smoothing;
-        let mut session = Session { smoothing, changed, cached, input, alpha, known: None };
-        session.run(method, options.samples, options.batch, &mut observer)
+        // Margins are those of cached samples.
+        let known: Option<Known<'_>> = match method {
+            Transfer::Fresh | Transfer::Irs { .. } => None,
+            _ => agreement.is_some().then_some(&known),
+        };
+        let session = Session { smoothing, changed, cached, input, alpha, known };
+        session.run(method, samples, options.batch, observer)
     }
 
     /// The samples of an input, if they are of this input and fit the changed classifier.

@@ -42,7 +42,7 @@ struct Pairs {
 
 impl<C: BatchClassifier + ?Sized> Session<'_, C> {
     pub(super) fn run(
-        &mut self,
+        &self,
         method: Transfer,
         samples: u64,
         batch: usize,
@@ -89,6 +89,11 @@ impl<C: BatchClassifier + ?Sized> Session<'_, C> {
                 let bound = fisher_three_lower(cached, lost, gained, alpha);
                 let counted = Counted::new(TransferMethod::FisherThree, lost, bound);
                 Ok(Counted { gained: Some(gained), ..counted })
+            }
+            Transfer::Replay => {
+                let count = self.replay(run, samples)?;
+                let bound = clopper_pearson_lower(count, alpha);
+                Ok(Counted::new(TransferMethod::Replay, count, bound))
             }
             // A choice has been made before.
             Transfer::Fresh | Transfer::Automatic(_) => self.fresh(run, samples, self.alpha),
@@ -141,6 +146,18 @@ impl<C: BatchClassifier + ?Sized> Session<'_, C> {
         let count = Count::new(hits, samples)?;
         let bound = clopper_pearson_lower(count, rounded_level(level));
         Ok(Counted::new(TransferMethod::Fresh, count, bound))
+    }
+
+    /// The first cached samples, whatever the original says of them.
+    fn replay(&self, run: &mut Run<'_, C>, samples: u64) -> Result<Count, SmoothingError> {
+        let class = self.cached.class();
+        let first = self.cached.labels().take(length(samples)).map(|(index, _)| index);
+        let (mut hits, mut seen) = (0, 0);
+        run.labels(&self.certification()?, first, |_, label| {
+            seen += 1;
+            hits += u64::from(label == Some(class));
+        })?;
+        Ok(Count::new(hits, seen)?)
     }
 
     /// The samples on which the original gives the class.

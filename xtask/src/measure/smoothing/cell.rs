@@ -1,12 +1,14 @@
 //! One model, copy and deviation: three methods at ten sample sizes.
 
+use std::ops::ControlFlow;
 use std::time::Instant;
 
-use nncert_prob::{Count, Probability, clopper_pearson_upper};
+use nncert_core::{Domain, Network, PairedNetworks, Region};
+use nncert_prob::{Probability, clopper_pearson_upper};
 use nncert_smoothing::{
-    Allocation, BatchClassifier, Cache, Certification, CertifyOptions, ErrorBudget, Expectation,
-    Experience, GammaSwitch, Incremental, Input, NetworkClassifier, Noise, RecordOptions, Sampling,
-    Smoothed, Smoothing, Transfer, TransferMethod, TransferOptions,
+    Agreement, Allocation, BatchClassifier, Cache, Certification, CertifyOptions, ErrorBudget,
+    Expectation, Experience, GammaSwitch, Incremental, Input, NetworkClassifier, Noise,
+    RecordOptions, Sampling, Smoothed, Smoothing, Transfer, TransferMethod, TransferOptions,
 };
 use serde_json::{Value as Json, json};
 
@@ -20,8 +22,10 @@ use crate::verb::{Error, failed};
 const ALPHA: f64 = 0.002;
 /// The samples that choose a class.
 const SELECTION: u64 = 100;
-/// Sample sizes, in percent of the cached samples.
-const PERCENT: std::ops::RangeInclusive<u64> = 1..=10;
+/// Sample sizes, in thousandths of the cached samples: those of the paper, and smaller ones for the curves to overlap.
+const SIZES: [u64; 15] = [2, 3, 4, 5, 7, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100];
+/// How far around the images bounds of the difference hold, in deviations.
+const REACH: f64 = 4.5;
 /// `γ` of the paper for CIFAR-10.
 const GAMMA: f64 = 0.99;
 /// Samples of which `ζ` is estimated in the paper's table, and the level.
@@ -37,6 +41,9 @@ pub(crate) struct Cell {
     pub(crate) samples: u64,
     /// The mean upper bound of the disagreement, and the mean share itself.
     pub(crate) zeta: (f64, f64),
+    /// Of the samples that were counted, those on which bounds show what the copy gives, and the seconds for the bounds; where
+    /// these were worth it.
+    pub(crate) agreement: Option<(f64, f64)>,
     curves: [Curves; 2],
 }
 
@@ -98,8 +105,19 @@ impl Cell {
         cell["inputs"] = json!(self.inputs.1);
         cell["inputs_in_all"] = json!(self.inputs.0);
         cell["samples"] = json!(self.samples);
+        let curve = |points: &[Point]| -> Json {
+            points
+                .iter()
+                .map(|point| json!([point.acr, point.evaluations, point.seconds]))
+                .collect()
+        };
+        let Curves { scratch, irs, ours } = self.curves();
+        cell["curves"] =
+            json!({ "scratch": curve(scratch), "irs": curve(irs), "ours": curve(ours) });
         cell["zeta_mean"] = json!(self.zeta.0);
         cell["disagreement_mean"] = json!(self.zeta.1);
+        cell["skipped_share"] = json!(self.agreement.map(|(share, _)| share));
+        cell["bound_seconds"] = json!(self.agreement.map(|(_, seconds)| seconds));
         cell
     }
 }
@@ -113,20 +131,44 @@ pub(super) fn run(subject: &Subject) -> Result<Vec<Cell>, Error> {
         let f = NetworkClassifier::new(&subject.network).map_err(failed)?;
         let smoothed = Smoothed::new(f, smoothing.clone()).map_err(failed)?;
         let mut cache = Cache::new(&smoothed);
-        let record =
-            RecordOptions { selection: SELECTION, first: 0, samples: subject.samples, batch: 256 };
+        let record = RecordOptions {
+            selection: SELECTION,
+            first: 0,
+            samples: subject.samples,
+            batch: 256,
+            margins: true,
+        };
         for input in inputs(subject) {
             cache.insert(smoothed.record(input, &record).map_err(failed)?).map_err(failed)?;
         }
         for (name, copy) in &copies {
             eprintln!("  σ {sigma}, {name}");
+            let bounds = bounds(subject, copy, sigma)?;
             let copy = Memo::new(NetworkClassifier::new(copy).map_err(failed)?);
             let original = smoothed.classifier().fingerprint();
-            let bench = Bench { subject, smoothing: &smoothing, cache: &cache, original, copy };
+            let (smoothing, cache) = (&smoothing, &cache);
+            let bench = Bench { subject, smoothing, cache, original, copy, bounds };
             cells.push(bench.cell(name, sigma)?);
         }
     }
     Ok(cells)
+}
+
+/// Bounds of the difference around all images, and the seconds that they took; for networks that are small enough.
+fn bounds(
+    subject: &Subject,
+    copy: &Network,
+    sigma: f64,
+) -> Result<Option<(Agreement, f64)>, Error> {
+    if !subject.bounded {
+        return Ok(None);
+    }
+    let start = Instant::now();
+    let pair = PairedNetworks::new(&subject.network, copy).map_err(failed)?;
+    let centre = vec![0.5; subject.network.inputs()];
+    let region = Region::linf_ball(&centre, 0.5 + REACH * sigma, &Domain::Everything);
+    let agreement = Agreement::new(&pair, &region.map_err(failed)?).map_err(failed)?;
+    Ok(Some((agreement, start.elapsed().as_secs_f64())))
 }
 
 fn inputs(subject: &Subject) -> impl Iterator<Item = Input<'_>> {
@@ -140,6 +182,7 @@ struct Bench<'a> {
     cache: &'a Cache,
     original: nncert_smoothing::Fingerprint,
     copy: Memo,
+    bounds: Option<(Agreement, f64)>,
 }
 
 /// A method at one sample size: for each input what was certified, and with how many evaluations.
@@ -147,6 +190,7 @@ struct Outcome {
     found: Vec<(Option<Certification>, u64)>,
     /// Seconds outside of the classifier.
     overhead: f64,
+    skipped: u64,
 }
 
 impl Bench<'_> {
@@ -157,20 +201,26 @@ impl Bench<'_> {
             .collect();
         let each = pool.install(|| seconds_per_sample(&self.copy, self.smoothing, self.subject))?;
         self.copy.forget();
+        // Bounds that take longer than all evaluations are not worth it.
+        let most = self.subject.samples * SIZES[SIZES.len() - 1] / 1000;
+        let longest = (most * self.subject.images.len() as u64) as f64 * each;
+        let bounds = self.bounds.as_ref().filter(|(_, seconds)| *seconds <= longest);
+        let mut share = 0.0;
         let mut curves = [Curves::default(), Curves::default()];
-        for percent in PERCENT {
-            let samples = self.subject.samples * percent / 100;
-            // The samples are classified on all threads first; what is timed after that is the rest.
-            self.irs(samples, GammaSwitch::Selection)?;
-            self.irs(samples, GammaSwitch::Cached)?;
-            self.scratch(samples)?;
-            self.ours(samples)?;
+        // Most samples are classified on all threads first; what is timed after that is the rest.
+        self.irs(most, GammaSwitch::Selection)?;
+        self.scratch(most)?;
+        self.ours(most, bounds)?;
+        for size in SIZES {
+            let samples = (self.subject.samples * size / 1000).max(1);
             pool.install(|| -> Result<(), Error> {
                 let scratch = self.scratch(samples)?;
                 let switches = [GammaSwitch::Selection, GammaSwitch::Cached];
                 let irs = switches.map(|switch| self.irs(samples, switch));
-                let ours = self.ours(samples)?;
+                let ours = self.ours(samples, bounds)?;
                 let irs = irs.into_iter().collect::<Result<Vec<_>, _>>()?;
+                let run: u64 = ours.found.iter().map(|(_, evaluations)| evaluations).sum();
+                share = ours.skipped as f64 / (ours.skipped + run).max(1) as f64;
                 for (curves, among) in curves.iter_mut().zip([None, Some(&kept[..])]) {
                     curves.scratch.push(self.point(&scratch, among, each));
                     curves.ours.push(self.point(&ours, among, each));
@@ -184,7 +234,8 @@ impl Bench<'_> {
         let zeta = self.zeta()?;
         let inputs = (kept.len(), kept.iter().filter(|kept| **kept).count());
         let Subject { name: model, samples, .. } = *self.subject;
-        Ok(Cell { model, copy, sigma, inputs, samples, zeta, curves })
+        let agreement = bounds.map(|(_, seconds)| (share, *seconds));
+        Ok(Cell { model, copy, sigma, inputs, samples, zeta, agreement, curves })
     }
 
     fn timed(
@@ -195,7 +246,7 @@ impl Bench<'_> {
         let start = Instant::now();
         let found = run()?;
         let overhead = start.elapsed().as_secs_f64() - self.copy.take_seconds();
-        Ok(Outcome { found, overhead })
+        Ok(Outcome { found, overhead, skipped: 0 })
     }
 
     /// Cohen's algorithm.
@@ -231,17 +282,18 @@ impl Bench<'_> {
         })
     }
 
-    /// As many samples on average, spread over the inputs; the method is chosen by what earlier inputs showed.
-    fn ours(&self, samples: u64) -> Result<Outcome, Error> {
+    /// As many samples on average, spread over the inputs; the method is chosen by what earlier inputs showed. The bounds are paid for.
+    fn ours(&self, samples: u64, bounds: Option<&(Agreement, f64)>) -> Result<Outcome, Error> {
         let mut incremental = self.incremental()?;
         let mut experience = Experience::default();
-        self.timed(|| {
+        let agreement = bounds.map(|(agreement, _)| agreement);
+        let mut skipped = 0;
+        let outcome = self.timed(|| {
             let inputs: Vec<Input<'_>> = inputs(self.subject).collect();
             let expected = Expectation::default();
-            let allocation =
-                Allocation::new(self.cache, ALPHA, samples, expected).map_err(failed)?;
+            let plan = Allocation::agreeing(self.cache, ALPHA, samples, expected, agreement);
             let mut found = Vec::new();
-            for (id, share) in allocation.samples(samples * inputs.len() as u64) {
+            for (id, share) in plan.map_err(failed)?.samples(samples * inputs.len() as u64) {
                 if share == 0 {
                     found.push((None, 0));
                     continue;
@@ -251,20 +303,29 @@ impl Bench<'_> {
                 let options =
                     TransferOptions { method, samples: share, nominal, ..Default::default() };
                 let input = inputs[id as usize];
-                let report = incremental.certify_incremental(&self.copy, input, &options);
+                let report = match agreement {
+                    Some(agreement) => {
+                        incremental.certify_agreeing(&self.copy, agreement, input, &options, |_| {
+                            ControlFlow::Continue(())
+                        })
+                    }
+                    None => incremental.certify_incremental(&self.copy, input, &options),
+                };
                 let report = report.map_err(failed)?;
                 experience.learn(&report);
+                skipped += report.skipped;
                 found.push((Some(report.certification), report.evaluations));
             }
             Ok(found)
-        })
+        })?;
+        let overhead = outcome.overhead + bounds.map_or(0.0, |(_, seconds)| *seconds);
+        Ok(Outcome { overhead, skipped, ..outcome })
     }
 
     /// Over the inputs that count; time outside of the classifier is that of all of them, by evaluations.
     fn point(&self, outcome: &Outcome, among: Option<&[bool]>, each: f64) -> Point {
         let counts = |index: usize| among.is_none_or(|among| among[index]);
         let results = || outcome.found.iter().zip(&self.subject.images).enumerate();
-        let all: u64 = outcome.found.iter().map(|(_, evaluations)| evaluations).sum();
         let (mut sum, mut inputs, mut evaluations) = (0.0, 0.0, 0);
         for (_, ((certification, spent), (_, label))) in results().filter(|(i, _)| counts(*i)) {
             let certificate = certification.as_ref().and_then(Certification::certificate);
@@ -272,7 +333,10 @@ impl Bench<'_> {
             inputs += 1.0;
             evaluations += spent;
         }
-        let share = evaluations as f64 / all.max(1) as f64;
+        // Statistics take as long for each input, about; ours has none where it spends nothing.
+        let run = |index: &usize| outcome.found[*index].1 > 0;
+        let of = (0..outcome.found.len()).filter(run);
+        let share = of.clone().filter(|i| counts(*i)).count() as f64 / of.count().max(1) as f64;
         let seconds = evaluations as f64 * each + share * outcome.overhead;
         Point { acr: sum / f64::max(inputs, 1.0), evaluations: evaluations as f64, seconds }
     }
@@ -290,7 +354,6 @@ impl Bench<'_> {
             let report = incremental.certify_incremental(&self.copy, input, &options);
             let report = report.map_err(failed)?;
             if report.method == TransferMethod::Disagreement {
-                let Count { .. } = report.changed;
                 bounds += clopper_pearson_upper(report.changed, level).up();
                 shares += report.changed.successes() as f64 / report.changed.trials() as f64;
                 n += 1.0;

@@ -10,12 +10,18 @@ pub(crate) struct Point {
 
 /// How much less a method costs than another at equal ACR: the ratio of the areas below the curves, over the ACR that both reach.
 ///
-/// IRS, section 5.2. `NaN` when there is no such ACR.
+/// IRS, section 5.2. Where the method begins above all that the baseline reaches, it is the ratio of the costs there, which is too
+/// small; `NaN` when it ends below.
 pub(super) fn speedup(baseline: &[Point], method: &[Point], cost: fn(&Point) -> f64) -> f64 {
     let (baseline, method) = (frontier(baseline, cost), frontier(method, cost));
     let ends = |curve: &[(f64, f64)]| Some((curve.first()?.0, curve.last()?.0));
     let (Some(a), Some(b)) = (ends(&baseline), ends(&method)) else { return f64::NAN };
     let (from, to) = (a.0.max(b.0), a.1.min(b.1));
+    if let (Some(last), Some(first)) = (baseline.last(), method.first())
+        && first.0 >= last.0
+    {
+        return last.1 / first.1;
+    }
     if from < to { area(&baseline, from, to) / area(&method, from, to) } else { f64::NAN }
 }
 
@@ -56,7 +62,9 @@ mod tests {
         let evaluations: fn(&Point) -> f64 = |point| point.evaluations;
         let found = speedup(&curve(2.0, 0), &curve(1.0, 50), evaluations);
         assert!((found - 2.0).abs() < 1e-9, "{found}");
-        assert!(speedup(&curve(1.0, 0)[..10], &curve(1.0, 50), evaluations).is_nan());
+        assert!(speedup(&curve(1.0, 50), &curve(1.0, 0)[..10], evaluations).is_nan());
+        // More for less, and how much less is not known.
+        assert_eq!(speedup(&curve(4.0, 0)[..=40], &curve(1.0, 50), evaluations), 0.64 / 0.25);
     }
 
     #[test]

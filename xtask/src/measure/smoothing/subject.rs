@@ -17,6 +17,8 @@ pub(super) struct Subject {
     pub(super) images: Vec<(Vec<f64>, usize)>,
     /// Cached samples of an image.
     pub(super) samples: u64,
+    /// Whether the difference from a copy is bounded in seconds.
+    pub(super) bounded: bool,
 }
 
 /// Where a model is, and how much of it is measured unless something else is asked for.
@@ -29,6 +31,7 @@ struct Plan {
     sigmas: &'static [f64],
     inputs: usize,
     samples: u64,
+    bounded: bool,
 }
 
 const PLANS: [Plan; 5] = [
@@ -40,6 +43,7 @@ const PLANS: [Plan; 5] = [
         sigmas: &[0.25, 0.5, 1.0],
         inputs: 100,
         samples: 10_000,
+        bounded: true,
     },
     Plan {
         name: "digits-resnet",
@@ -49,6 +53,7 @@ const PLANS: [Plan; 5] = [
         sigmas: &[0.25, 0.5, 1.0],
         inputs: 60,
         samples: 10_000,
+        bounded: true,
     },
     Plan {
         name: "mnist-cnn",
@@ -58,6 +63,7 @@ const PLANS: [Plan; 5] = [
         sigmas: &[0.25, 0.5, 1.0],
         inputs: 60,
         samples: 10_000,
+        bounded: true,
     },
     Plan {
         name: "mnist-mlp",
@@ -67,6 +73,7 @@ const PLANS: [Plan; 5] = [
         sigmas: &[0.25, 0.5],
         inputs: 20,
         samples: 10_000,
+        bounded: false,
     },
     Plan {
         name: "cifar-resnet20",
@@ -76,6 +83,7 @@ const PLANS: [Plan; 5] = [
         sigmas: &[0.25],
         inputs: 12,
         samples: 5_000,
+        bounded: false,
     },
 ];
 
@@ -139,7 +147,8 @@ impl Plan {
             return Err(failed(format!("{} and {} do not fit", self.network, self.images)));
         }
         let samples = size.samples.unwrap_or(self.samples);
-        Ok(Subject { name: self.name, network, sigmas: self.sigmas, images, samples })
+        let Self { name, sigmas, bounded, .. } = *self;
+        Ok(Subject { name, network, sigmas, images, samples, bounded })
     }
 }
 

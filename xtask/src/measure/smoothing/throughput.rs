@@ -44,7 +44,8 @@ pub(super) fn measure(subject: &Subject) -> Result<Vec<Throughput>, Error> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(failed)?;
         let seconds = pool.install(|| {
             least_seconds(|samples| {
-                let options = RecordOptions { selection: 1, first: 0, samples, batch: 1000 };
+                let options =
+                    RecordOptions { selection: 1, first: 0, samples, batch: 1000, margins: false };
                 smoothed.record(input, &options).map(|_| ()).map_err(failed)
             })
         })?;
