@@ -140,8 +140,8 @@ fn joint() -> [Transfer; 3] {
 
 #[test]
 fn statements_hold_as_often_as_they_say() {
-    transfers(1000, 0.1, &SETTINGS, &QUICK);
-    transfers(50, 0.1, &SETTINGS[2..4], &joint());
+    transfers(500, 0.1, &SETTINGS, &QUICK);
+    transfers(15, 0.1, &SETTINGS[2..4], &joint());
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn certificates(runs: u64, alpha: f64) {
 
 #[test]
 fn certificates_hold_as_often_as_they_say() {
-    certificates(2000, 0.1);
+    certificates(1000, 0.1);
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn certificates_hold_as_often_as_they_say_in_a_hundred_thousand_runs() {
 /// Three changed classifiers and one cache: some statement is false no more often than the budget says.
 #[test]
 fn a_budget_covers_all_models() {
-    let (runs, alpha) = (1000, 0.2);
+    let (runs, alpha) = (500, 0.2);
     let settings = [
         Setting { p: 0.85, u: 0.01, v: 0.0 },
         Setting { p: 0.85, u: 0.1, v: 0.0 },

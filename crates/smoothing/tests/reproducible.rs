@@ -20,7 +20,7 @@ fn images() -> DMatrix<f64> {
 fn networks() -> Vec<(Network, f64)> {
     let mlp = io::read_network(fixture("digits/digits_100.safetensors")).unwrap();
     let resnet = io::onnx::read(fixture("onnx/digits_resnet.onnx")).unwrap();
-    vec![(mlp, 1.0), (resnet, 1.0)]
+    vec![(mlp, 0.8), (resnet, 0.5)]
 }
 
 /// Runs on a pool of so many threads, where there are pools.
@@ -37,18 +37,22 @@ fn on<T: Send>(threads: usize, run: impl FnOnce() -> T + Send) -> T {
 #[test]
 fn labels_do_not_depend_on_batches_or_threads() {
     let images = images();
-    let image: Vec<f64> = images.column(4).iter().copied().collect();
     for (network, sigma) in networks() {
         let smoothing = Smoothing::new(Noise::Gaussian, sigma, 9).unwrap();
         let smoothed = Smoothed::new(NetworkClassifier::new(&network).unwrap(), smoothing).unwrap();
-        let input = Input { id: 4, values: &image };
-        let record = |batch, first, samples| {
+        let record_of = |image: &[f64], batch, first, samples| {
+            let input = Input { id: 4, values: image };
             let options = RecordOptions { selection: 30, first, samples, batch, margins: false };
             smoothed.record(input, &options).unwrap()
         };
+        // An image whose samples have several classes.
+        let mixed = |image: &&[f64]| {
+            let count = record_of(image, 64, 0, 100).count();
+            count.failures() > 10 && count.successes() > 10
+        };
+        let image = images.as_slice().chunks_exact(images.nrows()).find(mixed).unwrap();
+        let record = |batch, first, samples| record_of(image, batch, first, samples);
         let expected = record(256, 0, 3000);
-        let count = expected.count();
-        assert!(count.failures() > 100 && count.successes() > 100, "{count:?}");
         for (threads, batch) in [(1, 1), (1, 7), (1, 1000), (2, 1), (2, 7), (2, 1000)] {
             let samples = if batch == 1 { 500 } else { 3000 };
             let found = on(threads, || record(batch, 0, samples));
