@@ -9,7 +9,9 @@ mod demo;
 mod fixtures;
 mod help;
 mod measure;
+mod plot;
 mod project;
+mod reproduce;
 mod soundness;
 mod test;
 mod tidy;
@@ -24,6 +26,7 @@ const VERBS: &[Verb] = &[
     demo::VERB,
     test::VERB,
     measure::VERB,
+    reproduce::VERB,
     fixtures::VERB,
     soundness::VERB,
     tidy::VERB,

@@ -53,7 +53,6 @@ fn quantile(p: f64) -> f32 {
 fn check(what: &str, errors: u64, runs: u64, alpha: f64) {
     let n = runs as f64;
     let most = alpha * n + 4.5 * (alpha * (1.0 - alpha) * n).sqrt();
-    println!("{what}: {errors} errors in {runs} runs, level {alpha}");
     assert!(errors as f64 <= most, "{what}: {errors} errors in {runs} runs, level {alpha}");
 }
 

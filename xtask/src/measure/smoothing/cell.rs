@@ -23,7 +23,7 @@ const ALPHA: f64 = 0.002;
 /// The samples that choose a class.
 const SELECTION: u64 = 100;
 /// Sample sizes, in thousandths of the cached samples: those of the paper, and smaller ones for the curves to overlap.
-const SIZES: [u64; 15] = [2, 3, 4, 5, 7, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100];
+const SIZES: [u64; 9] = [2, 4, 7, 10, 20, 35, 50, 75, 100];
 /// How far around the images bounds of the difference hold, in deviations.
 const REACH: f64 = 4.5;
 /// `γ` of the paper for CIFAR-10.

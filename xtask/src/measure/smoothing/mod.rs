@@ -25,6 +25,7 @@ use std::path::Path;
 use serde_json::{Value as Json, json};
 
 pub(crate) use self::cell::Cell;
+pub(crate) use self::curve::Point;
 use self::subject::Subject;
 use self::throughput::Throughput;
 use super::Measurement;
