@@ -5,7 +5,6 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use nncert_smoothing::{Input, Noise, Smoothing};
 use rand::SeedableRng;
-use rand::rngs::StdRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
@@ -33,15 +32,6 @@ fn noise(criterion: &mut Criterion) {
         bench.iter(|| {
             for value in &mut values {
                 let normal: f32 = StandardNormal.sample(&mut chacha);
-                *value = 0.2 + 0.25 * normal;
-            }
-        });
-    });
-    let mut standard = StdRng::seed_from_u64(1);
-    group.bench_function("rand_distr/f32/StdRng", |bench| {
-        bench.iter(|| {
-            for value in &mut values {
-                let normal: f32 = StandardNormal.sample(&mut standard);
                 *value = 0.2 + 0.25 * normal;
             }
         });

@@ -7,8 +7,8 @@ use nncert_core::{Domain, Network, PairedNetworks, Region};
 use nncert_prob::{Probability, clopper_pearson_upper};
 use nncert_smoothing::{
     Agreement, Allocation, BatchClassifier, Cache, Certification, CertifyOptions, ErrorBudget,
-    Expectation, Experience, GammaSwitch, Incremental, Input, NetworkClassifier, Noise,
-    RecordOptions, Sampling, Smoothed, Smoothing, Transfer, TransferMethod, TransferOptions,
+    Experience, GammaSwitch, Incremental, Input, NetworkClassifier, Noise, RecordOptions, Sampling,
+    Smoothed, Smoothing, Transfer, TransferMethod, TransferOptions,
 };
 use serde_json::{Value as Json, json};
 
@@ -290,10 +290,18 @@ impl Bench<'_> {
         let mut skipped = 0;
         let outcome = self.timed(|| {
             let inputs: Vec<Input<'_>> = inputs(self.subject).collect();
-            let expected = Expectation::default();
-            let plan = Allocation::agreeing(self.cache, ALPHA, samples, expected, agreement);
+            let total = samples * inputs.len() as u64;
+            let mut plan = Vec::new();
             let mut found = Vec::new();
-            for (id, share) in plan.map_err(failed)?.samples(samples * inputs.len() as u64) {
+            for (place, input) in inputs.into_iter().enumerate() {
+                // The plan follows what earlier inputs have shown.
+                if place == 0 || place.is_power_of_two() {
+                    let expected = experience.expectation();
+                    let allocation =
+                        Allocation::agreeing(self.cache, ALPHA, samples, expected, agreement);
+                    plan = allocation.map_err(failed)?.samples(total);
+                }
+                let share = plan[place].1;
                 if share == 0 {
                     found.push((None, 0));
                     continue;
@@ -302,7 +310,6 @@ impl Bench<'_> {
                 let nominal = Some(samples);
                 let options =
                     TransferOptions { method, samples: share, nominal, ..Default::default() };
-                let input = inputs[id as usize];
                 let report = match agreement {
                     Some(agreement) => {
                         incremental.certify_agreeing(&self.copy, agreement, input, &options, |_| {
