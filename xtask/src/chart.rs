@@ -149,3 +149,33 @@ impl Chart {
         BOTTOM - (BOTTOM - TOP) * ((value - from) / (to - from)).clamp(0.0, 1.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chart(points: Vec<(f64, f64)>) -> String {
+        let series = Series { name: "ours".to_owned(), mark: Mark::Line, points };
+        let none = Series { name: "none".to_owned(), mark: Mark::Dots, points: vec![] };
+        let (x, y) = (Axis::from_zero("ACR", 0.2), Axis::from_zero("evaluations", 40.0));
+        let title = "A < B".to_owned();
+        Chart { title, x, y, series: vec![series, none], diagonal: true }.svg()
+    }
+
+    #[test]
+    fn curves_are_inside_and_words_are_escaped() {
+        let svg = chart(vec![(0.0, 0.0), (0.2, 40.0)]);
+        assert!(svg.contains("A &lt; B") && !svg.contains("NaN") && !svg.contains("inf"));
+        assert!(svg.contains("84.0,440.0") && svg.contains("610.0,72.0"), "{svg}");
+        assert!(!chart(vec![]).contains("NaN"));
+    }
+
+    #[test]
+    fn axes_end_at_round_numbers() {
+        for (most, end, count) in [(1.0, 1.0, 6), (0.0031, 0.004, 5), (37.0, 40.0, 5)] {
+            let axis = Axis::from_zero("", most);
+            assert!((axis.to / end - 1.0).abs() < 1e-9, "{most}: {}", axis.to);
+            assert_eq!(axis.ticks.len(), count, "{most}");
+        }
+    }
+}

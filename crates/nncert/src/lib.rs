@@ -14,6 +14,7 @@
 //! | [`bounds`] | `nncert-bounds` | interval, CROWN and differential bounds |
 //! | [`prob`] | `nncert-prob` | tails of linear forms of random inputs |
 //! | [`similarity`] | `nncert-similarity` | probability intervals, certified radii |
+//! | [`smoothing`] | `nncert-smoothing` | randomized smoothing, carried over to copies |
 //!
 //! Depend on the single crates if you need only some of them.
 //!
@@ -124,6 +125,32 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! **Smooth it**, when no bound reaches as far as you need: what most samples under noise say
+//! holds within a radius. Samples of `f` are kept, and certify its copy with a fraction of them:
+//!
+//! ```
+//! # use nncert::prelude::*;
+//! # let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/digits");
+//! # let f = io::read_network(format!("{fixtures}/digits_32.safetensors"))?;
+//! # let copy = compress::int8(&f, Granularity::PerChannel)?.network;
+//! # let images = io::read_dataset(format!("{fixtures}/test_images.safetensors"))?;
+//! # let (image, _label) = images.iter().next().expect("a hundred images");
+//! let (f, copy) = (NetworkClassifier::new(&f)?, NetworkClassifier::new(&copy)?);
+//! let smoothing = Smoothing::new(Noise::Gaussian, 0.5, 42)?;
+//! let smoothed = Smoothed::new(&f, smoothing.clone())?;
+//! let input = Input { id: 0, values: image };
+//! let mut cache = Cache::new(&smoothed);
+//! cache.insert(smoothed.record(input, &RecordOptions { samples: 5000, ..Default::default() })?)?;
+//!
+//! let budget = ErrorBudget::new(0.001, 1)?;
+//! let mut incremental = Incremental::new(&cache, f.fingerprint(), &smoothing, budget)?;
+//! let options = TransferOptions { samples: 300, ..Default::default() };
+//! let report = incremental.certify_incremental(&copy, input, &options)?;
+//! println!("{report}");
+//! assert!(report.certification.radius() > 0.1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! **Check what you got.** A result carries what it rests on: the region, the
 //! affine functions, the method. With feature `exact` networks are evaluated
 //! without any rounding, which is how the bounds are tested.
@@ -152,6 +179,8 @@ pub use nncert_core as core;
 pub use nncert_prob as prob;
 #[doc(inline)]
 pub use nncert_similarity as similarity;
+#[doc(inline)]
+pub use nncert_smoothing as smoothing;
 
 /// What most programs need: `use nncert::prelude::*`.
 pub mod prelude {
@@ -174,6 +203,11 @@ pub mod prelude {
         Balls, BranchOptions, Method, Outputs, ProbabilityInterval, Propagation, RadiusSearch,
         RadiusVerdict, branch_and_bound, certified_curve, certified_radius, probability_interval,
         top_one_probability, worst_case_radius,
+    };
+    #[doc(no_inline)]
+    pub use nncert_smoothing::{
+        BatchClassifier, Cache, CertifyOptions, ErrorBudget, Incremental, Input, NetworkClassifier,
+        Noise, RecordOptions, Smoothed, Smoothing, TransferOptions,
     };
 }
 

@@ -34,6 +34,8 @@ pub enum CountError {
 /// # Ok::<(), nncert_prob::CountError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "(u64, u64)", into = "(u64, u64)"))]
 pub struct Count {
     successes: u64,
     trials: u64,
@@ -76,5 +78,20 @@ impl Count {
     #[must_use]
     pub const fn complement(self) -> Self {
         Self { successes: self.trials - self.successes, trials: self.trials }
+    }
+}
+
+impl TryFrom<(u64, u64)> for Count {
+    type Error = CountError;
+
+    /// Successes and trials.
+    fn try_from((successes, trials): (u64, u64)) -> Result<Self, CountError> {
+        Self::new(successes, trials)
+    }
+}
+
+impl From<Count> for (u64, u64) {
+    fn from(count: Count) -> Self {
+        (count.successes, count.trials)
     }
 }

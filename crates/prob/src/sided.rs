@@ -20,6 +20,8 @@ use crate::rounding::{sub_down, sub_up};
 /// # Ok::<(), nncert_prob::ProbabilityError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "(f64, bool)", into = "(f64, bool)"))]
 pub struct SidedProbability {
     /// At most one half.
     small: f64,
@@ -102,6 +104,21 @@ impl From<Probability> for SidedProbability {
         } else {
             Self { small: p, of_complement: false }
         }
+    }
+}
+
+impl TryFrom<(f64, bool)> for SidedProbability {
+    type Error = ProbabilityError;
+
+    /// A side, and whether it is `1 - p`, as [`SidedProbability::small_side`] gives them.
+    fn try_from((side, of_complement): (f64, bool)) -> Result<Self, ProbabilityError> {
+        if of_complement { Self::from_complement(side) } else { Self::new(side) }
+    }
+}
+
+impl From<SidedProbability> for (f64, bool) {
+    fn from(p: SidedProbability) -> Self {
+        p.small_side()
     }
 }
 

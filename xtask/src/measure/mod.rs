@@ -9,6 +9,7 @@ mod differential;
 pub(crate) mod mnist;
 mod peak;
 mod similarity;
+pub(crate) mod smoothing;
 mod verify;
 
 use std::path::PathBuf;
@@ -25,11 +26,13 @@ pub(crate) const VERB: Verb = Verb {
         ("NAME", "differential: tightness and speed of one pass, beside NeuroDiff's logs"),
         ("", "verify: NeuroDiff's tasks to the end, on one thread"),
         ("", "similarity: certified radii and probabilities, beside SimCert's"),
+        ("", "smoothing: certificates of copies, from scratch, by IRS, and ours"),
         ("--suite NAME", "verify, similarity: acas, cifar, mnist or all (all)"),
         ("--limit S", "verify: seconds a task (60 for ACAS Xu, 2 for MNIST); similarity: 10"),
         ("--epsilon E", "verify: only the tasks of this ε, as it is printed (0.05, 0.01, 1)"),
-        ("--images N", "similarity: images around which radii are certified (3)"),
-        ("--samples N", "similarity: sampled inputs at each radius (20000)"),
+        ("--model NAME", "smoothing: only this model (digits-mlp, mnist-cnn, cifar-resnet20, ...)"),
+        ("--inputs N", "similarity (3), smoothing: images of a model, at most"),
+        ("--samples N", "similarity: inputs at each radius (20000); smoothing: of an image"),
         ("--data DIR", "where the networks and the published results are (else NNCERT_DATA)"),
         ("--json", "print one JSON object as the last line"),
     ],
@@ -42,8 +45,7 @@ struct Options {
     limit: Option<f64>,
     epsilon: Option<String>,
     suite: Suite,
-    images: Option<usize>,
-    samples: Option<usize>,
+    size: smoothing::Size,
 }
 
 impl Options {
@@ -100,8 +102,9 @@ fn run(mut arguments: lexopt::Parser) -> Result<(), Error> {
                     other => return Err(usage(&format!("there is no suite {other:?}"))),
                 }
             }
-            Long("images") => options.images = Some(arguments.value()?.parse()?),
-            Long("samples") => options.samples = Some(arguments.value()?.parse()?),
+            Long("model") => options.size.model = Some(arguments.value()?.string()?),
+            Long("inputs") => options.size.inputs = Some(arguments.value()?.parse()?),
+            Long("samples") => options.size.samples = Some(arguments.value()?.parse()?),
             Long("data") => data = Some(arguments.value()?),
             Long("json") => json = true,
             Value(value) if name.is_none() => name = Some(value.string()?),
@@ -118,6 +121,7 @@ fn run(mut arguments: lexopt::Parser) -> Result<(), Error> {
     let measurement = match name.as_deref() {
         Some("differential") => differential::measure(&data)?,
         Some("similarity") => similarity::measure(&data, &options)?,
+        Some("smoothing") => smoothing::measure(&data, &options.size)?,
         Some("verify") => verify::measure(&data, &options)?,
         Some(other) => return Err(usage(&format!("there is no measurement {other:?}"))),
         None => return Err(usage("which measurement?")),

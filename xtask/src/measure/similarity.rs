@@ -24,6 +24,7 @@ use nncert::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::acasxu::{Acas, log, properties};
+use super::smoothing::Size;
 use super::{Measurement, Options};
 use crate::simcert::{
     Budget, CERTAIN, OURS, Radii, SIMCERT, Subject, WORST_CASE, Way, bisection, cifar, limit,
@@ -38,7 +39,7 @@ const KNOWN: [Option<usize>; 4] = [None, Some(0), None, Some(2)];
 /// The pairs of a large network take long: one image each.
 const CIFAR_IMAGES: usize = 1;
 const IMAGES: usize = 3;
-const SAMPLES: usize = 20_000;
+const SAMPLES: u64 = 20_000;
 /// A large network is sampled less.
 const CIFAR_SAMPLES: usize = 4;
 /// Of the 84 tasks of NeuroDiff every fourth.
@@ -50,14 +51,15 @@ const ACAS_SECONDS: f64 = 10.0;
 
 pub(super) fn measure(data: &Path, options: &Options) -> Result<Measurement, Error> {
     let mut results = Results::default();
-    let (images, samples) = (options.images.unwrap_or(IMAGES), options.samples.unwrap_or(SAMPLES));
+    let Size { inputs, samples, .. } = &options.size;
+    let (images, samples) = (inputs.unwrap_or(IMAGES), samples.unwrap_or(SAMPLES) as usize);
     if options.suite.has_mnist() {
         for subject in mnist(data, images, &mut results.missing)? {
             results.radii(&subject, samples)?;
         }
     }
     if options.suite.has_cifar() {
-        let images = options.images.unwrap_or(CIFAR_IMAGES);
+        let images = inputs.unwrap_or(CIFAR_IMAGES);
         for subject in cifar(data, images, &mut results.missing)? {
             results.radii(&subject, samples / CIFAR_SAMPLES)?;
         }

@@ -1,48 +1,49 @@
-//! `cargo xtask reproduce NAME`: the experiments of a paper, as a report with pictures.
+//! `cargo xtask reproduce NAME`: the tables and figures of a paper, as a report under `docs/reports`.
 
+mod irs;
 mod simcert;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use lexopt::prelude::*;
 
+use crate::measure::smoothing::Size;
 use crate::project;
 use crate::verb::{Error, Verb, failed};
 
 pub(crate) const VERB: Verb = Verb {
     name: "reproduce",
-    about: "a paper's experiments, as a report: `reproduce simcert --data DIR`",
+    about: "tables and figures of a paper: `reproduce simcert --data DIR`, into docs/reports",
     options: &[
-        ("NAME", "simcert: figure 5, tables 1 and 2, to docs/reports/simcert.md"),
-        ("--images N", "simcert: images that table 1 averages over (5)"),
-        ("--data DIR", "where the networks are (else NNCERT_DATA)"),
+        ("NAME", "simcert: probabilistic similarity, figure 5, tables 1 and 2"),
+        ("", "irs: incremental randomized smoothing, figure 3 and tables 1 to 3"),
+        ("--model NAME", "irs: only this model"),
+        ("--inputs N", "simcert: images that table 1 averages over (5); irs: images of a model"),
+        ("--samples N", "irs: cached samples of an image"),
+        ("--data DIR", "where networks and images are (else NNCERT_DATA)"),
     ],
     run,
 };
-
-/// What a report may be told.
-#[derive(Default)]
-struct Options {
-    images: Option<usize>,
-}
 
 /// A report and its pictures.
 struct Report {
     /// The name of the file, without extension.
     name: &'static str,
     text: String,
-    /// Each as the end of its name and SVG.
-    pictures: Vec<(&'static str, String)>,
+    /// Each as the name of its file and SVG.
+    pictures: Vec<(String, String)>,
 }
 
 fn run(mut arguments: lexopt::Parser) -> Result<(), Error> {
     let usage = |what: &str| Error::Usage(format!("{what}; see `cargo xtask reproduce --help`"));
     let (mut name, mut data) = (None, std::env::var_os("NNCERT_DATA"));
-    let mut options = Options::default();
+    let mut size = Size::default();
     while let Some(argument) = arguments.next()? {
         match argument {
-            Long("images") => options.images = Some(arguments.value()?.parse()?),
+            Long("model") => size.model = Some(arguments.value()?.string()?),
+            Long("inputs") => size.inputs = Some(arguments.value()?.parse()?),
+            Long("samples") => size.samples = Some(arguments.value()?.parse()?),
             Long("data") => data = Some(arguments.value()?),
             Value(value) if name.is_none() => name = Some(value.string()?),
             _ => return Err(argument.unexpected().into()),
@@ -53,25 +54,29 @@ fn run(mut arguments: lexopt::Parser) -> Result<(), Error> {
         return Err(failed(format!("{} is not a folder", data.display())));
     }
     let report = match name.as_deref() {
-        Some("simcert") => simcert::report(&data, &options)?,
-        Some(other) => return Err(usage(&format!("there is no report {other:?}"))),
-        None => return Err(usage("which report?")),
+        Some("simcert") => simcert::report(&data, &size)?,
+        Some("irs") => irs::report(&data, &size)?,
+        Some(other) => {
+            return Err(usage(&format!("there is nothing to reproduce by the name {other:?}")));
+        }
+        None => return Err(usage("which paper?")),
     };
-    report.write(&project::root().join("docs/reports"))
+    report.write()
 }
 
 impl Report {
-    fn write(&self, folder: &Path) -> Result<(), Error> {
-        let write = |name: String, text: &str| {
+    fn write(&self) -> Result<(), Error> {
+        let folder = project::root().join("docs/reports");
+        fs::create_dir_all(&folder).map_err(failed)?;
+        let write = |name: &str, text: &str| {
             let path = folder.join(name);
             fs::write(&path, text).map_err(|e| failed(format!("{}: {e}", path.display())))?;
             println!("{}", path.display());
             Ok(())
         };
-        fs::create_dir_all(folder).map_err(failed)?;
         for (picture, svg) in &self.pictures {
-            write(format!("{}_{picture}.svg", self.name), svg)?;
+            write(picture, svg)?;
         }
-        write(format!("{}.md", self.name), &self.text)
+        write(&format!("{}.md", self.name), &(self.text.trim_end().to_owned() + "\n"))
     }
 }

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use nncert::prelude::*;
 
-use super::{Options, Report};
+use super::Report;
 use crate::chart::{Axis, Chart, Mark, Series};
 use crate::measure::acasxu::{Acas, properties};
+use crate::measure::smoothing::Size;
 use crate::simcert::{
     Budget, CERTAIN, OURS, PROVEN, Radii, SIMCERT, Subject, WORST_CASE, Way, bisection, cifar,
     limit, mnist, radii,
@@ -24,10 +25,10 @@ const EPSILONS: [f64; 3] = [0.01, 0.05, 0.1];
 const PROPERTY: &str = "4";
 const BOXES: usize = 255;
 
-pub(super) fn report(data: &Path, options: &Options) -> Result<Report, Error> {
+pub(super) fn report(data: &Path, size: &Size) -> Result<Report, Error> {
     let mut missing = Vec::new();
     let figure = Figure::measure(data, &mut missing)?;
-    let images = options.images.unwrap_or(IMAGES);
+    let images = size.inputs.unwrap_or(IMAGES);
     let mnist = Table::measure(mnist(data, images, &mut missing)?, &CONFIDENCES, SAMPLES)?;
     let cifar = Table::measure(cifar(data, 1, &mut missing)?, &CONFIDENCES[4..], SAMPLES / 5)?;
     let mut text = String::from(HEAD);
@@ -37,7 +38,7 @@ pub(super) fn report(data: &Path, options: &Options) -> Result<Report, Error> {
     if !missing.is_empty() {
         let _ = writeln!(text, "\nMissing from the data: {}.", missing.join(", "));
     }
-    let mut pictures = vec![("widths", figure.chart().svg())];
+    let mut pictures = vec![("simcert_widths.svg".to_owned(), figure.chart().svg())];
     pictures.extend(mnist.charts());
     Ok(Report { name: "simcert", text, pictures })
 }
@@ -223,7 +224,7 @@ impl Table {
         }
         let charts = self.charts().into_iter();
         for (picture, _) in charts {
-            let _ = write!(text, "\n![Radius against confidence](simcert_{picture}.svg)\n");
+            let _ = write!(text, "\n![Radius against confidence]({picture})\n");
         }
         text += "\nWhat to see: SimCert's gain over PROVEN, and that both hardly pass the worst case at \
                  99.99 %, since the bound of the difference is loose, not the tail. The joint \
@@ -259,7 +260,7 @@ impl Table {
     }
 
     /// Radius against confidence, a picture for each pair.
-    fn charts(&self) -> Vec<(&'static str, String)> {
+    fn charts(&self) -> Vec<(String, String)> {
         let names = ["table1_3x1024", "table1_4x1024"];
         let chart = |(row, name): (&Row, &'static str)| {
             let most = (0..WAYS.len()).flat_map(|way| row.means(way)).fold(0.0, f64::max);
@@ -284,7 +285,7 @@ impl Table {
                 series: series.collect(),
                 diagonal: false,
             };
-            (name, chart.svg())
+            (format!("simcert_{name}.svg"), chart.svg())
         };
         self.rows.iter().zip(names).map(chart).collect()
     }

@@ -1,0 +1,266 @@
+//! Samples through a classifier: a batch at a time, on the threads of the current pool if there is one.
+//!
+//! What is a batch, and in which order labels arrive, never depends on the number of threads.
+
+use core::ops::ControlFlow;
+
+use nalgebra::DMatrix;
+
+use crate::noise::Samples;
+use crate::{BatchClassifier, SmoothingError};
+
+/// Batches that are on their way at once, with feature `rayon`.
+const GROUP: usize = 8;
+
+/// The most columns of a batch.
+const MAX_BATCH: usize = 1 << 20;
+
+/// The most classes.
+const MAX_CLASSES: usize = 1 << 16;
+
+/// The most samples.
+pub(crate) const MOST_SAMPLES: u64 = (1 << 31) - 1;
+
+/// How far a run has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// The samples that have been classified.
+    pub done: u64,
+    /// The samples that will be, at most.
+    pub total: u64,
+}
+
+/// Sees every batch, and may end the run.
+pub(crate) type Observer<'a> = &'a mut dyn FnMut(Progress) -> ControlFlow<()>;
+
+/// Goes on.
+pub(crate) fn unobserved(_: Progress) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+/// The label of a sample, where it is known without the classifier.
+pub(crate) type Known<'a> = &'a (dyn Fn(u64, &[f32]) -> Option<usize> + Sync);
+
+/// A classifier at work for one question.
+pub(crate) struct Run<'a, C: ?Sized> {
+    classifier: &'a C,
+    batch: usize,
+    progress: Progress,
+    observer: Observer<'a>,
+    known: Option<Known<'a>>,
+    /// Whether margins are asked for.
+    margins: bool,
+    skipped: u64,
+    room: DMatrix<f32>,
+}
+
+impl<'a, C: BatchClassifier + ?Sized> Run<'a, C> {
+    /// For `total` samples at most.
+    pub(crate) fn new(
+        classifier: &'a C,
+        batch: usize,
+        total: u64,
+        observer: Observer<'a>,
+    ) -> Result<Self, SmoothingError> {
+        if !(1..=MAX_BATCH).contains(&batch) {
+            return Err(SmoothingError::Batch { batch });
+        }
+        check_classes(classifier.classes())?;
+        let progress = Progress { done: 0, total };
+        let room = DMatrix::zeros(0, 0);
+        Ok(Self {
+            classifier,
+            batch,
+            progress,
+            observer,
+            known: None,
+            margins: false,
+            skipped: 0,
+            room,
+        })
+    }
+
+    /// Does not run the classifier where its label is known.
+    pub(crate) fn with_known(self, known: Option<Known<'a>>) -> Self {
+        Self { known, ..self }
+    }
+
+    /// Asks for margins too, if they are wanted.
+    pub(crate) fn with_margins(self, margins: bool) -> Self {
+        Self { margins, ..self }
+    }
+
+    /// The samples that the classifier was run on.
+    pub(crate) fn evaluations(&self) -> u64 {
+        self.progress.done - self.skipped
+    }
+
+    /// The samples whose label was known without it.
+    pub(crate) fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
+    /// Classifies samples and hands over their labels, in the order of the indices; `None` for one that is undecided.
+    pub(crate) fn labels(
+        &mut self,
+        samples: &Samples<'_>,
+        indices: impl IntoIterator<Item = u64>,
+        mut sink: impl FnMut(u64, Option<usize>),
+    ) -> Result<(), SmoothingError> {
+        self.labels_and_margins(samples, indices, |index, label, _| sink(index, label))
+    }
+
+    /// [`Run::labels`] with margins; NaN where there are none.
+    pub(crate) fn labels_and_margins(
+        &mut self,
+        samples: &Samples<'_>,
+        indices: impl IntoIterator<Item = u64>,
+        mut sink: impl FnMut(u64, Option<usize>, f32),
+    ) -> Result<(), SmoothingError> {
+        let (expected, found) = (self.classifier.inputs(), samples.len());
+        if expected != found {
+            return Err(SmoothingError::Inputs { expected, found });
+        }
+        let mut indices = indices.into_iter();
+        let group = if cfg!(feature = "rayon") { GROUP * self.batch } else { self.batch };
+        let mut some: Vec<u64> = Vec::new();
+        loop {
+            some.clear();
+            some.extend(indices.by_ref().take(group));
+            if some.is_empty() {
+                return Ok(());
+            }
+            for part in self.group(samples, &some)? {
+                self.skipped += part.skipped;
+                part.labels
+                    .into_iter()
+                    .for_each(|(index, label, margin)| sink(index, label, margin));
+            }
+            self.progress.done += some.len() as u64;
+            if (self.observer)(self.progress).is_break() {
+                return Err(SmoothingError::Stopped { done: self.progress.done });
+            }
+        }
+    }
+
+    fn work(&self) -> Work<'a, C> {
+        Work { classifier: self.classifier, known: self.known, margins: self.margins }
+    }
+
+    #[cfg(feature = "rayon")]
+    fn group(
+        &mut self,
+        samples: &Samples<'_>,
+        indices: &[u64],
+    ) -> Result<Vec<Part>, SmoothingError> {
+        use rayon::prelude::*;
+        let work = self.work();
+        if rayon::current_num_threads() < 2 || indices.len() <= self.batch {
+            let room = &mut self.room;
+            let batches = indices.chunks(self.batch);
+            return batches.map(|batch| work.part(samples, batch, room)).collect();
+        }
+        let parts: Vec<_> = indices
+            .par_chunks(self.batch)
+            .map_init(|| DMatrix::zeros(0, 0), |room, batch| work.part(samples, batch, room))
+            .collect();
+        // The first error in the order of the samples.
+        parts.into_iter().collect()
+    }
+
+    #[cfg(not(feature = "rayon"))]
+    fn group(
+        &mut self,
+        samples: &Samples<'_>,
+        indices: &[u64],
+    ) -> Result<Vec<Part>, SmoothingError> {
+        Ok(vec![self.work().part(samples, indices, &mut self.room)?])
+    }
+}
+
+pub(crate) fn check_classes(classes: usize) -> Result<(), SmoothingError> {
+    if (1..=MAX_CLASSES).contains(&classes) {
+        Ok(())
+    } else {
+        Err(SmoothingError::Classes { classes })
+    }
+}
+
+pub(crate) fn check_samples(name: &'static str, samples: u64) -> Result<(), SmoothingError> {
+    if (1..=MOST_SAMPLES).contains(&samples) {
+        Ok(())
+    } else {
+        Err(SmoothingError::Samples { name, samples })
+    }
+}
+
+/// The labels and margins of one batch.
+struct Part {
+    labels: Vec<(u64, Option<usize>, f32)>,
+    skipped: u64,
+}
+
+/// What is done with a batch.
+struct Work<'a, C: ?Sized> {
+    classifier: &'a C,
+    known: Option<Known<'a>>,
+    margins: bool,
+}
+
+impl<C: BatchClassifier + ?Sized> Work<'_, C> {
+    fn part(
+        &self,
+        samples: &Samples<'_>,
+        indices: &[u64],
+        room: &mut DMatrix<f32>,
+    ) -> Result<Part, SmoothingError> {
+        let length = samples.len();
+        let mut columns = take(room, length * indices.len());
+        let (mut labels, mut skipped) = (Vec::with_capacity(indices.len()), 0);
+        // Samples that are run, one column after the other; places of the others are used again.
+        let mut places = Vec::new();
+        for index in indices {
+            let column = &mut columns[places.len() * length..][..length];
+            if !samples.fill(*index, column) {
+                labels.push((*index, None, f32::NAN));
+            } else if let Some(label) = self.known.and_then(|known| known(*index, column)) {
+                labels.push((*index, Some(label), f32::NAN));
+                skipped += 1;
+            } else {
+                places.push(labels.len());
+                labels.push((*index, None, f32::NAN));
+            }
+        }
+        columns.truncate(places.len() * length);
+        *room = DMatrix::from_vec(length, places.len(), columns);
+        let found = if places.is_empty() { Vec::new() } else { self.classify(room)? };
+        if found.len() != places.len() {
+            return Err(SmoothingError::Labels { expected: places.len(), found: found.len() });
+        }
+        let classes = self.classifier.classes();
+        for (place, (label, margin)) in places.into_iter().zip(found) {
+            if label >= classes {
+                return Err(SmoothingError::Label { label, classes });
+            }
+            (labels[place].1, labels[place].2) = (Some(label), margin);
+        }
+        Ok(Part { labels, skipped })
+    }
+
+    fn classify(&self, batch: &DMatrix<f32>) -> Result<Vec<(usize, f32)>, SmoothingError> {
+        if self.margins
+            && let Some(found) = self.classifier.margins(batch)?
+        {
+            return Ok(found);
+        }
+        let labels = self.classifier.classify(batch)?;
+        Ok(labels.into_iter().map(|label| (label, f32::NAN)).collect())
+    }
+}
+
+/// The storage of a matrix, with a new length.
+fn take(room: &mut DMatrix<f32>, length: usize) -> Vec<f32> {
+    let mut storage: Vec<f32> = core::mem::replace(room, DMatrix::zeros(0, 0)).data.into();
+    storage.resize(length, 0.0);
+    storage
+}

@@ -1,0 +1,158 @@
+//! Where bounds show what a copy gives, it gives that.
+
+use std::ops::ControlFlow;
+
+use nalgebra::DMatrix;
+use nncert_core::compress::{self, Granularity, Scope};
+use nncert_core::{Domain, Evaluator, Network, PairedNetworks, Region, io};
+use nncert_smoothing::{
+    Agreement, BatchClassifier, Cache, ErrorBudget, FnClassifier, Incremental, IncrementalError,
+    Input, NetworkClassifier, Noise, RecordOptions, Smoothed, Smoothing, Transfer, TransferOptions,
+};
+
+const SIGMA: f64 = 0.4;
+
+fn fixture(name: &str) -> String {
+    format!("{}/../../fixtures/digits/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+fn network() -> Network {
+    io::read_network(fixture("digits_32.safetensors")).unwrap()
+}
+
+fn around_images() -> Region {
+    Region::linf_ball(&[0.5; 64], 0.5 + 4.5 * SIGMA, &Domain::Everything).unwrap()
+}
+
+/// What is skipped has the label that the copy gives; so skipping changes evaluations and nothing else.
+#[test]
+fn skipped_samples_have_the_label_of_the_copy() {
+    let f = network();
+    let copies = [
+        compress::float16(&f).unwrap(),
+        compress::bfloat16(&f).unwrap(),
+        compress::prune_weights(&f, 0.05, Scope::Network).unwrap(),
+        compress::int8(&f, Granularity::PerChannel).unwrap(),
+    ];
+    let images = io::read_dataset(fixture("test_images.safetensors")).unwrap();
+    let original = NetworkClassifier::new(&f).unwrap();
+    let smoothing = Smoothing::new(Noise::Gaussian, SIGMA, 8).unwrap();
+    let smoothed = Smoothed::new(&original, smoothing.clone()).unwrap();
+    let options = RecordOptions { selection: 50, first: 0, samples: 600, batch: 64, margins: true };
+    let mut cache = Cache::new(&smoothed);
+    let inputs: Vec<(Vec<f64>, usize)> =
+        images.iter().take(6).map(|(image, label)| (image.to_vec(), label)).collect();
+    let input = |id: usize| Input { id: id as u64, values: &inputs[id].0 };
+    for id in 0..inputs.len() {
+        cache.insert(smoothed.record(input(id), &options).unwrap()).unwrap();
+    }
+    let mut skipped = Vec::new();
+    for copy in copies {
+        let pair = PairedNetworks::new(&f, &copy.network).unwrap();
+        let agreement = Agreement::new(&pair, &around_images()).unwrap();
+        let copy = NetworkClassifier::new(&copy.network).unwrap();
+        let run = |method, id, agreeing: bool| {
+            let budget = ErrorBudget::new(0.001, 1).unwrap();
+            let original = original.fingerprint();
+            let mut incremental = Incremental::new(&cache, original, &smoothing, budget).unwrap();
+            let options = TransferOptions { method, samples: 600, ..Default::default() };
+            if agreeing {
+                let unobserved = |_| ControlFlow::Continue(());
+                incremental
+                    .certify_agreeing(&copy, &agreement, input(id), &options, unobserved)
+                    .unwrap()
+            } else {
+                incremental.certify_incremental(&copy, input(id), &options).unwrap()
+            }
+        };
+        let mut total = 0;
+        for id in 0..inputs.len() {
+            for method in
+                [Transfer::FisherTwo, Transfer::FisherThree, Transfer::Replay, Transfer::Fresh]
+            {
+                let (with, without) = (run(method, id, true), run(method, id, false));
+                assert_eq!(with.certification, without.certification);
+                assert_eq!((with.changed, with.gained), (without.changed, without.gained));
+                assert_eq!(with.evaluations + with.skipped, without.evaluations);
+                total += with.skipped;
+            }
+        }
+        skipped.push(total);
+    }
+    // It fires for f16, and for weights next to zero.
+    assert!(skipped[0] > 1000 && skipped[2] > 1000, "{skipped:?}");
+}
+
+#[test]
+fn an_agreement_about_others_is_refused() {
+    let f = network();
+    let copy = compress::float16(&f).unwrap().network;
+    let other = compress::bfloat16(&f).unwrap().network;
+    let pair = PairedNetworks::new(&f, &other).unwrap();
+    let agreement = Agreement::new(&pair, &around_images()).unwrap();
+    let original = NetworkClassifier::new(&f).unwrap();
+    let smoothing = Smoothing::new(Noise::Gaussian, SIGMA, 8).unwrap();
+    let smoothed = Smoothed::new(&original, smoothing.clone()).unwrap();
+    let cache = Cache::new(&smoothed);
+    let budget = ErrorBudget::new(0.001, 1).unwrap();
+    let mut incremental =
+        Incremental::new(&cache, original.fingerprint(), &smoothing, budget).unwrap();
+    let error = incremental
+        .certify_agreeing(
+            &NetworkClassifier::new(&copy).unwrap(),
+            &agreement,
+            Input { id: 0, values: &[0.0; 64] },
+            &TransferOptions::default(),
+            |_| ControlFlow::Continue(()),
+        )
+        .unwrap_err();
+    assert!(matches!(error, IncrementalError::Agreement), "{error}");
+}
+
+/// Margins of the copy, evaluated in `f32` at the corners and inside, stay within what was bounded.
+#[test]
+fn margins_move_by_less_than_is_needed() {
+    let f = network();
+    let region = around_images();
+    for copy in [compress::float16(&f).unwrap(), compress::bfloat16(&f).unwrap()] {
+        let pair = PairedNetworks::new(&f, &copy.network).unwrap();
+        let agreement = Agreement::new(&pair, &region).unwrap();
+        let mut evaluators =
+            [&f, &copy.network].map(|network| Evaluator::<f32>::new(network).unwrap());
+        let batch = DMatrix::from_fn(64, 500, |i, j| {
+            let hash = (i * 7919 + j * 104_729) % 1009;
+            let (low, high) = (region.lower()[i], region.upper()[i]);
+            let place = match j % 3 {
+                0 => hash % 2,
+                _ => return (low + (high - low) * hash as f64 / 1009.0) as f32 * 0.999,
+            };
+            if place == 0 { low as f32 * 0.9999 } else { high as f32 * 0.9999 }
+        });
+        let [before, after] =
+            evaluators.each_mut().map(|evaluator| evaluator.evaluate(&batch).unwrap().clone());
+        for (x, y) in before.column_iter().zip(after.column_iter()) {
+            for class in 0..10 {
+                for other in (0..10).filter(|other| *other != class) {
+                    let margin = |z: &[f32]| f64::from(z[class]) - f64::from(z[other]);
+                    let loss = margin(x.as_slice()) - margin(y.as_slice());
+                    assert!(loss < f64::from(agreement.needed(class)));
+                }
+            }
+        }
+    }
+}
+
+/// Classifiers without outputs have no margins, and are run on everything.
+#[test]
+fn without_margins_nothing_is_skipped() {
+    let plane = FnClassifier::new(2, 2, "plane", |batch| {
+        batch.column_iter().map(|x| usize::from(x[0] > 0.0)).collect()
+    });
+    let smoothed = Smoothed::new(&plane, Smoothing::new(Noise::Gaussian, 1.0, 0).unwrap()).unwrap();
+    let options = RecordOptions { selection: 9, first: 0, samples: 60, batch: 7, margins: true };
+    let mut cache = Cache::new(&smoothed);
+    let recorded = smoothed.record(Input { id: 0, values: &[0.5, 0.0] }, &options).unwrap();
+    cache.insert(recorded).unwrap();
+    let copy = nncert_smoothing::CacheReader::from_source(std::io::Cursor::new(cache.to_bytes()));
+    assert_eq!(copy.unwrap().read_all().unwrap(), cache);
+}

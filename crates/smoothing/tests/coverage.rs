@@ -1,0 +1,307 @@
+//! How often a statement is false: at most as often as its level says.
+//!
+//! The classifiers are thresholds on the line, so that every probability is known. Tests take some thousands of runs; the ignored ones
+//! a hundred thousand a setting: `cargo test --release -p nncert-smoothing --test coverage -- --ignored`.
+
+use nncert_prob::{
+    Count, Probability, SidedProbability, clopper_pearson_lower, clopper_pearson_upper,
+    normal_quantile_down,
+};
+use nncert_smoothing::{
+    BatchClassifier, Cache, CertifyOptions, ErrorBudget, Expectation, FnClassifier, GammaSwitch,
+    Incremental, Input, Noise, PredictOptions, Prediction, RadiusOptions, RecordOptions, RunnerUp,
+    Sampling, Smoothed, Smoothing, Transfer, TransferOptions,
+};
+
+/// `f = 0` with probability `p`; there `f' ≠ 0` with `u`, elsewhere `f' = 0` with `v`.
+#[derive(Clone, Copy, Debug)]
+struct Setting {
+    p: f64,
+    u: f64,
+    v: f64,
+}
+
+impl Setting {
+    /// `f' = 0`.
+    fn q(&self) -> f64 {
+        self.p * (1.0 - self.u) + (1.0 - self.p) * self.v
+    }
+
+    fn original(&self) -> impl BatchClassifier + use<> {
+        let cut = quantile(self.p);
+        FnClassifier::new(1, 2, "f", move |batch| {
+            batch.iter().map(|x| usize::from(*x >= cut)).collect()
+        })
+    }
+
+    /// Loses what is next to the cut of `f` on its side, and gains what is next to it on the other.
+    fn changed(&self) -> impl BatchClassifier + use<> {
+        let p = self.p;
+        let cuts = [p * (1.0 - self.u), p, p + (1.0 - p) * self.v].map(quantile);
+        FnClassifier::new(1, 2, "changed", move |batch| {
+            let lost = |x: f32| x >= cuts[0] && x < cuts[1] || x >= cuts[2];
+            batch.iter().map(|x| usize::from(lost(*x))).collect()
+        })
+    }
+}
+
+fn quantile(p: f64) -> f32 {
+    normal_quantile_down(SidedProbability::new(p).unwrap()) as f32
+}
+
+/// Errors among runs are within 4.5 deviations of what the level allows.
+fn check(what: &str, errors: u64, runs: u64, alpha: f64) {
+    let n = runs as f64;
+    let most = alpha * n + 4.5 * (alpha * (1.0 - alpha) * n).sqrt();
+    assert!(errors as f64 <= most, "{what}: {errors} errors in {runs} runs, level {alpha}");
+}
+
+const SELECTION: u64 = 20;
+const CACHED: u64 = 80;
+const CHANGED: u64 = 30;
+
+fn smoothing(seed: u64) -> Smoothing {
+    Smoothing::new(Noise::Gaussian, 1.0, seed).unwrap()
+}
+
+/// Statements about `f'` by every method.
+fn transfers(runs: u64, alpha: f64, settings: &[Setting], methods: &[Transfer]) {
+    for setting in settings {
+        let smoothing = smoothing(17);
+        let smoothed = Smoothed::new(setting.original(), smoothing.clone()).unwrap();
+        let (fingerprint, changed) = (smoothed.classifier().fingerprint(), setting.changed());
+        let mut errors = vec![0; methods.len() + 1];
+        let radius = 0.8 * f64::from(quantile(setting.q().max(0.5)));
+        for id in 0..runs {
+            let input = Input { id, values: &[0.0] };
+            let options = RecordOptions {
+                selection: SELECTION,
+                first: 0,
+                samples: CACHED,
+                batch: 128,
+                margins: false,
+            };
+            let cached = smoothed.record(input, &options).unwrap();
+            let class = cached.class();
+            let mut cache = Cache::new(&smoothed);
+            cache.insert(cached).unwrap();
+            let budget = ErrorBudget::new(alpha, 1).unwrap();
+            let mut incremental =
+                Incremental::new(&cache, fingerprint, &smoothing, budget).unwrap();
+            // What is true of the class that was chosen.
+            let truth = if class == 0 { setting.q() } else { 1.0 - setting.q() };
+            let wrong = |report: nncert_smoothing::TransferReport| {
+                let found = report.certification.certificate().map(|found| found.probability);
+                u64::from(found.is_some_and(|found| found.down() > truth))
+            };
+            for (method, errors) in methods.iter().zip(&mut errors) {
+                let options =
+                    TransferOptions { method: *method, samples: CHANGED, ..Default::default() };
+                let report = incremental.certify_incremental(&changed, input, &options).unwrap();
+                *errors += wrong(report);
+            }
+            let options = RadiusOptions { radius, most: CACHED, ..Default::default() };
+            let report = incremental.certify_radius(&changed, input, &options).unwrap();
+            *errors.last_mut().unwrap() += wrong(report);
+        }
+        for (method, errors) in methods.iter().zip(&errors) {
+            check(&format!("{method:?} at {setting:?}"), *errors, runs, alpha);
+        }
+        check(&format!("radius at {setting:?}"), errors[methods.len()], runs, alpha);
+    }
+}
+
+const QUICK: [Transfer; 5] = [
+    Transfer::Irs { gamma: 0.8, share: 0.5, switch: GammaSwitch::Cached },
+    Transfer::Irs { gamma: 0.8, share: 0.5, switch: GammaSwitch::Selection },
+    Transfer::OneSided { share: 0.5 },
+    Transfer::OneSided { share: 0.1 },
+    Transfer::Fresh,
+];
+
+/// Where `p`, as estimated or as bounded, is on both sides of `γ`, and where all that is counted is rare.
+const SETTINGS: [Setting; 6] = [
+    Setting { p: 0.8, u: 0.0, v: 0.0 },
+    Setting { p: 0.79, u: 0.02, v: 0.0 },
+    Setting { p: 0.88, u: 0.05, v: 0.05 },
+    Setting { p: 0.97, u: 0.03, v: 0.5 },
+    Setting { p: 0.7, u: 0.2, v: 0.0 },
+    Setting { p: 0.6, u: 0.01, v: 0.1 },
+];
+
+fn joint() -> [Transfer; 3] {
+    [
+        Transfer::FisherTwo,
+        Transfer::FisherThree,
+        Transfer::Automatic(Expectation { lost: 0.02, gained: 0.02 }),
+    ]
+}
+
+#[test]
+fn statements_hold_as_often_as_they_say() {
+    transfers(500, 0.1, &SETTINGS, &QUICK);
+    transfers(15, 0.1, &SETTINGS[2..4], &joint());
+}
+
+#[test]
+#[ignore = "minutes"]
+fn statements_hold_as_often_as_they_say_in_a_hundred_thousand_runs() {
+    transfers(100_000, 0.1, &SETTINGS, &QUICK);
+    transfers(100_000, 0.01, &SETTINGS[..3], &QUICK);
+}
+
+/// All methods for which every run searches a region of probabilities.
+#[test]
+#[ignore = "an hour"]
+fn joint_statements_hold_as_often_as_they_say_in_a_hundred_thousand_runs() {
+    transfers(100_000, 0.1, &SETTINGS, &joint());
+}
+
+/// Cohen's certificates: fixed and sequential, one-sided and two-sided; and predictions.
+fn certificates(runs: u64, alpha: f64) {
+    for p in [0.55, 0.8, 0.97] {
+        let setting = Setting { p, u: 0.0, v: 0.0 };
+        let smoothed = Smoothed::new(setting.original(), smoothing(3)).unwrap();
+        let sequential = Sampling::Sequential { radius: 0.7 * f64::from(quantile(p)), most: 300 };
+        let kinds = [
+            (Sampling::Fixed { samples: 60 }, RunnerUp::Rest),
+            (Sampling::Fixed { samples: 60 }, RunnerUp::Counted),
+            (sequential, RunnerUp::Rest),
+        ];
+        for (sampling, runner_up) in kinds {
+            let options = CertifyOptions { alpha, selection: 10, sampling, runner_up, batch: 64 };
+            let mut errors = 0;
+            for id in 0..runs {
+                let input = Input { id, values: &[0.0] };
+                let report = smoothed.certify(input, &options).unwrap();
+                let Some(found) = report.certification.certificate() else { continue };
+                let truth = if found.class == 0 { p } else { 1.0 - p };
+                // The radius, rounded down, is at most that of the true probability.
+                let largest = f64::from(quantile(truth).next_up());
+                errors += u64::from(found.radius > largest);
+            }
+            check(&format!("{sampling:?} {runner_up:?} at {p}"), errors, runs, alpha);
+        }
+    }
+    let setting = Setting { p: 0.505, u: 0.0, v: 0.0 };
+    let smoothed = Smoothed::new(setting.original(), smoothing(4)).unwrap();
+    let options = PredictOptions { alpha, samples: 50, batch: 64 };
+    let wrong = |id| {
+        let input = Input { id, values: &[0.0] };
+        u64::from(smoothed.predict(input, &options).unwrap() == Prediction::Class(1))
+    };
+    check("predictions", (0..runs).map(wrong).sum(), runs, alpha);
+}
+
+#[test]
+fn certificates_hold_as_often_as_they_say() {
+    certificates(1000, 0.1);
+}
+
+#[test]
+#[ignore = "minutes"]
+fn certificates_hold_as_often_as_they_say_in_a_hundred_thousand_runs() {
+    certificates(100_000, 0.1);
+    certificates(100_000, 0.01);
+}
+
+/// Three changed classifiers and one cache: some statement is false no more often than the budget says.
+#[test]
+fn a_budget_covers_all_models() {
+    let (runs, alpha) = (500, 0.2);
+    let settings = [
+        Setting { p: 0.85, u: 0.01, v: 0.0 },
+        Setting { p: 0.85, u: 0.1, v: 0.0 },
+        Setting { p: 0.85, u: 0.0, v: 0.2 },
+    ];
+    let smoothed = Smoothed::new(settings[0].original(), smoothing(23)).unwrap();
+    let models: Vec<_> = settings
+        .iter()
+        .enumerate()
+        .map(|(index, setting)| {
+            let model = setting.changed();
+            let name = ["one", "two", "three"][index];
+            (FnClassifier::new(1, 2, name, move |batch| model.classify(batch).unwrap()), setting)
+        })
+        .collect();
+    let mut errors = 0;
+    for id in 0..runs {
+        let input = Input { id, values: &[0.0] };
+        let options = RecordOptions {
+            selection: SELECTION,
+            first: 0,
+            samples: CACHED,
+            batch: 128,
+            margins: false,
+        };
+        let mut cache = Cache::new(&smoothed);
+        cache.insert(smoothed.record(input, &options).unwrap()).unwrap();
+        let budget = ErrorBudget::new(alpha, 3).unwrap();
+        let original = smoothed.classifier().fingerprint();
+        let mut incremental =
+            Incremental::new(&cache, original, smoothed.smoothing(), budget).unwrap();
+        let method = Transfer::OneSided { share: 0.5 };
+        let options = TransferOptions { method, samples: CHANGED, ..Default::default() };
+        let wrong = models.iter().any(|(model, setting)| {
+            let report = incremental.certify_incremental(model, input, &options).unwrap();
+            let found = report.certification.certificate();
+            found.is_some_and(|found| found.class == 0 && found.probability.down() > setting.q())
+        });
+        errors += u64::from(wrong);
+    }
+    check("three models", errors, runs, alpha);
+}
+
+/// `P(Bin(n, p) = k)` for all `k`, from its logarithm.
+fn binomial(n: u64, p: f64) -> Vec<f64> {
+    let ln_factorial = |k: u64| (1..=k).map(|i| (i as f64).ln()).sum::<f64>();
+    (0..=n)
+        .map(|k| {
+            let choose = ln_factorial(n) - ln_factorial(k) - ln_factorial(n - k);
+            let power = |base: f64, e: u64| if e == 0 { 0.0 } else { e as f64 * base.ln() };
+            (choose + power(p, k) + power(1.0 - p, n - k)).exp()
+        })
+        .collect()
+}
+
+/// The switch of IRS on the cached bound, exactly: over all counts, for every `p` around every `γ`.
+///
+/// The worst that can happen to `ζ` is taken: disagreements that are all losses, counted on other samples.
+#[test]
+fn the_switch_at_gamma_costs_nothing() {
+    let (n, m, alpha) = (60, 25, 0.1);
+    let probability = |p: f64| Probability::new(p).unwrap();
+    let half = probability(0.5 * alpha);
+    let count = |k, n| Count::new(k, n).unwrap();
+    let lower: Vec<f64> =
+        (0..=n).map(|k| clopper_pearson_lower(count(k, n), half).down()).collect();
+    let zeta: Vec<f64> = (0..=m).map(|d| clopper_pearson_upper(count(d, m), half).up()).collect();
+    let fresh: Vec<f64> =
+        (0..=m).map(|k| clopper_pearson_lower(count(k, m), half).down()).collect();
+    let mut worst = 0.0_f64;
+    for p in (50..100).map(|percent| f64::from(percent) / 100.0) {
+        for u in [0.0, 0.02, 0.1, 0.3] {
+            let q = p - u;
+            let (cached, lost, new) = (binomial(n, p), binomial(m, u), binomial(m, q));
+            // In the branch of ζ, and in the fallback.
+            let fallback: f64 =
+                fresh.iter().zip(&new).filter(|(bound, _)| **bound > q).map(|(_, mass)| mass).sum();
+            let joint: Vec<f64> = lower
+                .iter()
+                .map(|p| {
+                    let wrong = zeta.iter().zip(&lost).filter(|(zeta, _)| p - **zeta > q);
+                    wrong.map(|(_, mass)| mass).sum()
+                })
+                .collect();
+            for gamma in (50..=100).map(|percent| f64::from(percent) / 100.0) {
+                let error: f64 = (0..=n as usize)
+                    .map(|k| cached[k] * if lower[k] < gamma { joint[k] } else { fallback })
+                    .sum();
+                assert!(error <= alpha, "{error} at p = {p}, u = {u}, gamma = {gamma}");
+                worst = worst.max(error);
+            }
+        }
+    }
+    // Not for lack of trying.
+    assert!(worst > 0.3 * alpha, "{worst}");
+}

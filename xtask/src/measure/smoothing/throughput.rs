@@ -1,0 +1,170 @@
+//! Samples a second, and what they are spent on.
+
+use std::fmt;
+use std::time::Instant;
+
+use nalgebra::DMatrix;
+use nncert_core::product::multiply;
+use nncert_core::{Layer, Network};
+use nncert_smoothing::{
+    BatchClassifier, Input, NetworkClassifier, Noise, RecordOptions, Smoothed, Smoothing,
+};
+
+use super::subject::Subject;
+use crate::verb::{Error, failed};
+
+/// A model on so many threads.
+pub(super) struct Throughput {
+    model: &'static str,
+    threads: usize,
+    pub(super) samples_per_second: f64,
+    pub(super) noise_share: f64,
+    /// Of a plain product, on one thread.
+    pub(super) peak_share: Option<f64>,
+}
+
+impl Throughput {
+    pub(super) fn key(&self) -> String {
+        format!("{}/{}", self.model, self.threads)
+    }
+}
+
+/// At least so long is measured.
+const SECONDS: f64 = 0.4;
+
+pub(super) fn measure(subject: &Subject) -> Result<Vec<Throughput>, Error> {
+    let sigma = subject.sigmas.first().copied().unwrap_or(0.25);
+    let smoothing = Smoothing::new(Noise::Gaussian, sigma, 1).map_err(failed)?;
+    let classifier = NetworkClassifier::new(&subject.network).map_err(failed)?;
+    let smoothed = Smoothed::new(&classifier, smoothing.clone()).map_err(failed)?;
+    let Some((image, _)) = subject.images.first() else { return Ok(Vec::new()) };
+    let input = Input { id: 0, values: image };
+    let mut figures = Vec::new();
+    for threads in [1, 2] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(failed)?;
+        let seconds = pool.install(|| {
+            least_seconds(|samples| {
+                let options =
+                    RecordOptions { selection: 1, first: 0, samples, batch: 1000, margins: false };
+                smoothed.record(input, &options).map(|_| ()).map_err(failed)
+            })
+        })?;
+        let noise = least_seconds(|samples| {
+            (0..samples)
+                .try_for_each(|index| {
+                    smoothing.sample(input, index).map(|sample| drop(std::hint::black_box(sample)))
+                })
+                .map_err(failed)
+        })?;
+        let alone = pool.install(|| seconds_per_sample(&classifier, &smoothing, subject))?;
+        let products = multiplications(&subject.network) as f64;
+        figures.push(Throughput {
+            model: subject.name,
+            threads,
+            samples_per_second: 1.0 / seconds,
+            noise_share: noise / threads as f64 / seconds,
+            peak_share: (threads == 1).then(|| products / alone / peak()),
+        });
+    }
+    Ok(figures)
+}
+
+/// Seconds of the classifier alone, on the current pool.
+pub(super) fn seconds_per_sample(
+    classifier: &impl BatchClassifier,
+    smoothing: &Smoothing,
+    subject: &Subject,
+) -> Result<f64, Error> {
+    let Some((image, _)) = subject.images.first() else { return Ok(0.0) };
+    let input = Input { id: 0, values: image };
+    let mut batch = DMatrix::zeros(image.len(), 256);
+    let mut best = f64::INFINITY;
+    let mut index = 1 << 40;
+    let begun = Instant::now();
+    while best.is_infinite() || begun.elapsed().as_secs_f64() < SECONDS {
+        for mut column in batch.column_iter_mut() {
+            // New samples, so that a classifier that remembers has to work.
+            if let Some(sample) = smoothing.sample(input, index).map_err(failed)? {
+                column.as_mut_slice().copy_from_slice(&sample);
+            }
+            index += 1;
+        }
+        let start = Instant::now();
+        classifier.classify(&batch).map_err(failed)?;
+        best = best.min(start.elapsed().as_secs_f64() / 256.0);
+    }
+    Ok(best)
+}
+
+/// Seconds of a sample, at best.
+fn least_seconds(mut run: impl FnMut(u64) -> Result<(), Error>) -> Result<f64, Error> {
+    let (mut samples, mut best) = (256, f64::INFINITY);
+    let begun = Instant::now();
+    while best.is_infinite() || begun.elapsed().as_secs_f64() < SECONDS {
+        let start = Instant::now();
+        run(samples)?;
+        let seconds = start.elapsed().as_secs_f64();
+        best = best.min(seconds / samples as f64);
+        if seconds < 0.1 {
+            samples *= 2;
+        }
+    }
+    Ok(best)
+}
+
+/// Multiplications a second of a plain product in `f32`, on one thread.
+fn peak() -> f64 {
+    const N: usize = 1024;
+    let matrix = DMatrix::from_fn(N, N, |i, j| ((i * 7 + j * 3) % 11) as f32 - 5.0);
+    let mut product = DMatrix::zeros(N, N);
+    let mut best = 0.0_f64;
+    for _ in 0..8 {
+        let start = Instant::now();
+        multiply(&mut product, false, &matrix, &matrix);
+        best = best.max((N * N * N) as f64 / start.elapsed().as_secs_f64());
+    }
+    best
+}
+
+/// Multiplications of one evaluation.
+fn multiplications(network: &Network) -> usize {
+    let shapes = network.shapes().iter();
+    network
+        .layers()
+        .iter()
+        .zip(shapes)
+        .map(|(layer, input)| of_layers(core::slice::from_ref(layer), input))
+        .sum()
+}
+
+fn of_layers(layers: &[Layer], input: &nncert_core::Shape) -> usize {
+    let (mut shape, mut sum) = (input.clone(), 0);
+    for layer in layers {
+        let Ok(output) = layer.output_shape(&shape) else { return sum };
+        sum += match layer {
+            Layer::Affine(affine) => affine.weight.len(),
+            Layer::Convolution(convolution) => {
+                let channels = convolution.output_channels().max(1);
+                convolution.filters.weight.len() * (output.len() / channels)
+            }
+            Layer::Residual(residual) => {
+                of_layers(&residual.body, &shape) + of_layers(&residual.shortcut, &shape)
+            }
+            _ => 0,
+        };
+        shape = output;
+    }
+    sum
+}
+
+impl fmt::Display for Throughput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { model, threads, samples_per_second, noise_share, peak_share } = self;
+        write!(f, "{model}, {threads} threads: {samples_per_second:.0} samples a second")?;
+        write!(f, ", {:.1} % of it noise", 100.0 * noise_share)?;
+        match peak_share {
+            Some(share) => write!(f, ", {:.0} % of a plain product's speed", 100.0 * share),
+            None => Ok(()),
+        }
+    }
+}
