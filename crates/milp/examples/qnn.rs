@@ -55,6 +55,9 @@ struct Options {
     images: Option<usize>,
     certify: bool,
     settings: VerifyOptions,
+    with: String,
+    heuristics: f64,
+    ids: Option<Vec<usize>>,
 }
 
 /// A network, a radius, and the images.
@@ -102,6 +105,9 @@ fn options() -> Result<Options, Failure> {
         images: None,
         certify: false,
         settings: VerifyOptions::default(),
+        with: "branch".to_owned(),
+        heuristics: 0.0,
+        ids: None,
     };
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
@@ -115,6 +121,20 @@ fn options() -> Result<Options, Failure> {
             Long("steps") => {
                 let steps = parser.value()?.parse()?;
                 options.settings.branch.iter_mut().for_each(|branch| branch.steps = steps);
+            }
+            Long("heuristics") => options.heuristics = parser.value()?.parse()?,
+            Long("with") => options.with = parser.value()?.string()?,
+            Long("ids") => {
+                let ids = parser.value()?.string()?;
+                options.ids = Some(ids.split(',').map(str::parse).collect::<Result<_, _>>()?);
+            }
+            Long("candidates") => {
+                let candidates = parser.value()?.parse()?;
+                options.settings.branch.iter_mut().for_each(|b| b.candidates = candidates);
+            }
+            Long("probe") => {
+                let steps = parser.value()?.parse()?;
+                options.settings.branch.iter_mut().for_each(|b| b.probe_steps = steps);
             }
             Long("certify") => options.certify = true,
             _ => return Err(argument.unexpected().into()),
@@ -171,6 +191,9 @@ fn run(
     let mut checked = (0usize, 0usize, 0.0f64);
     let count = options.images.unwrap_or(usize::MAX);
     for id in cell.ids.clone().take(count) {
+        if options.ids.as_ref().is_some_and(|ids| !ids.contains(&id)) {
+            continue;
+        }
         let pixels = &images[id * network.inputs()..][..network.inputs()];
         let x: Vec<i64> = pixels.iter().map(|pixel| i64::from(*pixel)).collect();
         let class = network.classify(&x)?;
@@ -184,7 +207,7 @@ fn run(
             time: Some(Duration::from_secs_f64(options.limit)),
             ..options.settings
         };
-        let report = verify(network, &region, &property, &settings)?;
+        let report = decide(options, network, &region, &property, &settings)?;
         let Report { verdict, stage, nodes, elapsed, .. } = &report;
         let robust = match verdict {
             Verdict::Robust => Some(true),
@@ -232,6 +255,46 @@ fn run(
         "certificates": checked.0, "certificate_bytes": checked.1, "check_seconds": checked.2,
         "instances": instances,
     }))
+}
+
+/// Runs the stages that are asked for.
+#[cfg(not(feature = "highs"))]
+fn decide(
+    options: &Options,
+    network: &FixedPointNetwork,
+    region: &IntegerRegion,
+    property: &Property,
+    settings: &VerifyOptions,
+) -> Result<Report, Failure> {
+    match &*options.with {
+        "branch" => Ok(verify(network, region, property, settings)?),
+        _ => Err("this needs the feature `highs`".into()),
+    }
+}
+
+/// Runs the stages that are asked for.
+#[cfg(feature = "highs")]
+fn decide(
+    options: &Options,
+    network: &FixedPointNetwork,
+    region: &IntegerRegion,
+    property: &Property,
+    settings: &VerifyOptions,
+) -> Result<Report, Failure> {
+    use nncert_milp::{Compact, Encoding, Highs, Qvip, Watch, verify_with_solver};
+    let highs = Highs { heuristics: options.heuristics, ..Highs::default() };
+    let encoding: &dyn Encoding = match &*options.with {
+        "branch" => return Ok(verify(network, region, property, settings)?),
+        "qvip" => &Qvip { simplify: true },
+        "qvip-full" => &Qvip { simplify: false },
+        _ => &Compact,
+    };
+    let settings = match &*options.with {
+        "cascade" => *settings,
+        _ => VerifyOptions { branch: None, ..*settings },
+    };
+    let watch = Watch::default();
+    Ok(verify_with_solver(network, region, property, &settings, (&highs, encoding), &watch)?)
 }
 
 /// Whether QVIP found a task robust, by network, radius and image.

@@ -19,13 +19,17 @@ pub struct BranchOptions {
     pub steps: usize,
     /// Steps for each bound of a layer behind the first, on all of the region.
     pub bound_steps: usize,
+    /// Cuts that are compared by the bounds of their halves; 1 for none.
+    pub candidates: usize,
+    /// Steps of dual ascent for each of these.
+    pub probe_steps: usize,
     /// The most nodes for a violation.
     pub nodes: usize,
 }
 
 impl Default for BranchOptions {
     fn default() -> Self {
-        Self { root_steps: 400, steps: 60, bound_steps: 20, nodes: 1_000_000 }
+        Self { root_steps: 400, steps: 60, bound_steps: 20, candidates: 4, probe_steps: 8, nodes: 1_000_000 }
     }
 }
 
@@ -144,7 +148,7 @@ impl<'a> Branch<'a> {
             if let Some(witness) = self.candidates(&attacker, &ascent, progress.nodes, watch) {
                 return BranchEnd::Witness(witness);
             }
-            let Some(cut) = self.choose(&node.bounds, &ascent) else {
+            let Some(cut) = self.choose(&node.bounds, &ascent, options) else {
                 // Every value is decided: is there an input?
                 match self.repair(&attacker, &ascent, watch) {
                     Some(witness) => return BranchEnd::Witness(witness),
@@ -269,32 +273,76 @@ impl<'a> Branch<'a> {
         })
     }
 
-    /// The cut that lowers the hull of a staircase most, if some value is not decided.
-    fn choose(&self, bounds: &IntegerBounds, ascent: &Ascent) -> Option<Cut> {
-        let mut best: Option<(f64, Cut)> = None;
+    /// The cut whose halves have the least bounds, if some value is not decided: of the few that
+    /// lower the hull of a staircase most, each half is bounded with a few steps.
+    fn choose(
+        &self,
+        bounds: &IntegerBounds,
+        ascent: &Ascent,
+        options: &BranchOptions,
+    ) -> Option<Cut> {
+        let mut cuts: Vec<(f64, Cut)> = Vec::new();
         for (layer, network) in self.network().layers().iter().enumerate() {
             for (neuron, parts) in network.neurons().enumerate() {
-                let range = bounds.accumulators[layer][neuron];
-                let step = parts.requantization;
-                let (first, last) = (step.apply(range.lower()), step.apply(range.upper()));
-                if first == last {
-                    continue;
-                }
-                let a = ascent.accumulators[layer][neuron];
-                let coefficient = ascent.coefficients[layer][neuron];
-                for at in places(step, range, (first, last), a) {
-                    let gain = cut_gain(step, range, coefficient, a, at);
-                    // A cut that gains nothing now still decides something: the widest staircase
-                    // that matters, in second place.
-                    let steps = (last - first) as f64;
-                    let score = gain + 1e-6 * coefficient.abs() * steps + 1e-12 * steps;
-                    if best.as_ref().is_none_or(|(most, _)| score > *most) {
-                        best = Some((score, Cut { layer, neuron, at }));
-                    }
-                }
+                cuts.extend(self.best_cut((layer, neuron), parts.requantization, bounds, ascent));
             }
         }
-        best.map(|(_, cut)| cut)
+        cuts.sort_by(|a, b| b.0.total_cmp(&a.0));
+        cuts.truncate(options.candidates.max(1));
+        if let [(_, only)] = cuts[..] {
+            return Some(only);
+        }
+        let weights = vec![1; self.way().rows.len()];
+        let (row, needed) = weighted(self.way(), &weights, self.network().outputs());
+        let form: Vec<f64> = row.iter().map(|c| *c as f64).collect();
+        let least = needed as f64 - 1e-3;
+        let gain = |cut: Cut, below: bool| {
+            let mut half = bounds.clone();
+            let range = bounds.accumulators[cut.layer][cut.neuron];
+            let ends = if below { (range.lower(), cut.at) } else { (cut.at + 1, range.upper()) };
+            let Ok(ends) = IntegerInterval::new(ends.0, ends.1) else { return f64::MAX };
+            half.accumulators[cut.layer][cut.neuron] = ends;
+            if !half.propagate(self.network(), cut.layer) {
+                return ascent.value - least;
+            }
+            let start = Some(&*ascent.multipliers);
+            let steps = options.probe_steps;
+            let bound = self.bounder.search(self.region, &half, &form, start, least, steps);
+            // A closed half is worth no more than that.
+            (ascent.value - bound.value.max(least)).max(1e-6)
+        };
+        let score = |cut: &(f64, Cut)| gain(cut.1, true) * gain(cut.1, false);
+        let scored = cuts.iter().map(|cut| (score(cut), cut.1));
+        scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, cut)| cut)
+    }
+
+    /// The cut of one neuron's range that lowers the hull of its staircase most.
+    fn best_cut(
+        &self,
+        (layer, neuron): (usize, usize),
+        step: &Requantization,
+        bounds: &IntegerBounds,
+        ascent: &Ascent,
+    ) -> Option<(f64, Cut)> {
+        let range = bounds.accumulators[layer][neuron];
+        let (first, last) = (step.apply(range.lower()), step.apply(range.upper()));
+        if first == last {
+            return None;
+        }
+        let a = ascent.accumulators[layer][neuron];
+        let coefficient = ascent.coefficients[layer][neuron];
+        let mut best: Option<(f64, Cut)> = None;
+        for at in places(step, range, (first, last), a) {
+            let gain = cut_gain(step, range, coefficient, a, at);
+            // A cut that gains nothing now still decides something: the widest staircase that
+            // matters, in second place.
+            let steps = (last - first) as f64;
+            let score = gain + 1e-6 * coefficient.abs() * steps + 1e-12 * steps;
+            if best.as_ref().is_none_or(|(most, _)| score > *most) {
+                best = Some((score, Cut { layer, neuron, at }));
+            }
+        }
+        best
     }
 }
 

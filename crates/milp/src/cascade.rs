@@ -157,6 +157,15 @@ impl<'a> Cascade<'a> {
         })
     }
 
+    /// Takes violations as closed, for which that is known. There is no certificate then.
+    pub(crate) fn assume_closed(&mut self, known: impl Fn(usize) -> bool) {
+        for (way, closed) in self.closed.iter_mut().enumerate() {
+            if known(way) {
+                *closed = Some(Evidence::Exact { leaves: 0 });
+            }
+        }
+    }
+
     fn branch(&self, violation: usize) -> Branch<'_> {
         let Self { bounder, region, property, bounds, .. } = self;
         Branch { bounder, region, property, violation, bounds }
@@ -194,7 +203,7 @@ impl<'a> Cascade<'a> {
             return;
         }
         let mut excess = vec![f64::NEG_INFINITY; self.closed.len()];
-        for way in 0..self.closed.len() {
+        for way in self.open() {
             let progress =
                 crate::Progress { stage: Stage::Bounds, violation: way, nodes: 0, open: 1 };
             if let Some(reason) = watch.stop(&progress) {

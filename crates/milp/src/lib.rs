@@ -10,6 +10,7 @@ mod encoding;
 mod highs;
 mod model;
 mod property;
+mod radius;
 mod solver;
 mod verdict;
 mod watch;
@@ -30,6 +31,7 @@ pub use nncert_bounds::fixed_point::{IntegerRegion, IntegerRegionError, Norm};
 pub use property::{
     Formula, Inequality, MAX_COEFFICIENT, MAX_VIOLATIONS, Property, PropertyError, Violation,
 };
+pub use radius::{RadiusOptions, RadiusReport, maximum_radius};
 pub use solver::{Answer, Solver, SolverEnd, SolverQuestion, verify_with_solver};
 pub use verdict::{Evidence, Report, Stage, UnknownReason, Verdict, Witness};
 pub use watch::{Progress, Watch};

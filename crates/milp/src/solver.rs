@@ -14,6 +14,9 @@ use crate::{
     VerifyOptions, Watch, Witness,
 };
 
+/// The part of the time that the stages before the solver may take.
+const BRANCH_SHARE: f64 = 0.25;
+
 /// What solves models.
 pub trait Solver: Sync {
     /// Its name and version.
@@ -236,10 +239,14 @@ pub fn verify_with_solver(
     let watch = limited.as_ref().unwrap_or(watch);
     let bounder = FixedPointBounder::new(network);
     let mut cascade = Cascade::new(&bounder, region, property, options)?;
-    cascade.run(watch);
+    let share = watch.left().map(|left| watch.at_most(left.mul_f64(BRANCH_SHARE)));
+    cascade.run(share.as_ref().unwrap_or(watch));
     let open_ended = match cascade.verdict {
-        None => true,
-        Some(Verdict::Unknown(UnknownReason::Nodes | UnknownReason::Repair)) => true,
+        None | Some(Verdict::Unknown(UnknownReason::Nodes | UnknownReason::Repair)) => true,
+        // The share is over, and not the time.
+        Some(Verdict::Unknown(UnknownReason::Time)) => {
+            watch.left().is_none_or(|left| !left.is_zero())
+        }
         Some(_) => false,
     };
     if open_ended {

@@ -1,79 +1,16 @@
 //! Networks that are small enough to enumerate: every stage against every input.
 
-use nncert_core::FixedPointNetwork;
-use nncert_core::fixed_point::class;
-use nncert_core::strategies::{fixed_point_input, fixed_point_of};
+mod common;
+
+use common::{Asked, inputs, question};
 use nncert_milp::{
-    AttackOptions, Certificate, Formula, Inequality, IntegerRegion, Norm, Property, Verdict,
-    VerifyOptions, check, verify,
+    AttackOptions, Certificate, RadiusOptions, Verdict, VerifyOptions, Watch, check,
+    maximum_radius, verify,
 };
 use proptest::prelude::*;
 
-/// The most inputs of a region that are enumerated.
-const MAX_INPUTS: usize = 40_000;
-
-/// All inputs of a region.
-fn inputs(region: &IntegerRegion) -> Vec<Vec<i64>> {
-    let mut all = vec![Vec::new()];
-    for range in region.coordinates() {
-        let longer = |x: &Vec<i64>| {
-            let next = |value| [x.as_slice(), &[value]].concat();
-            (range.lower()..=range.upper()).map(next).collect::<Vec<_>>()
-        };
-        all = all.iter().flat_map(longer).collect();
-    }
-    all.retain(|x| region.contains(x));
-    all
-}
-
-fn size(region: &IntegerRegion) -> usize {
-    let lengths = region.coordinates().iter().map(|range| range.lower().abs_diff(range.upper()) + 1);
-    lengths.fold(1u64, u64::saturating_mul).try_into().unwrap_or(usize::MAX)
-}
-
-#[derive(Clone, Debug)]
-struct Question {
-    network: FixedPointNetwork,
-    region: IntegerRegion,
-    property: Property,
-}
-
-fn formula(outputs: usize) -> impl Strategy<Value = Formula> {
-    let row = (proptest::collection::vec(-3..=3i64, outputs), -20..=20i64);
-    let leaf = row.prop_map(|(coefficients, bound)| {
-        Formula::AtLeast(Inequality { coefficients, bound })
-    });
-    leaf.prop_recursive(2, 6, 3, |inner| {
-        let parts = proptest::collection::vec(inner, 1..=3);
-        prop_oneof![parts.clone().prop_map(Formula::All), parts.prop_map(Formula::Any)]
-    })
-}
-
-fn question() -> impl Strategy<Value = Question> {
-    fixed_point_of(1..=4, 1..=3, 1..=3, 1..=4, 2..=4)
-        .prop_flat_map(|network| {
-            let input = fixed_point_input(&network);
-            let outputs = network.outputs();
-            let norm = proptest::sample::select(Norm::ALL.to_vec());
-            (Just(network), input, norm, 0..=4u64, 0..3u8, formula(outputs))
-        })
-        .prop_filter_map("too many inputs", |(network, x, norm, radius, kind, formula)| {
-            let region = IntegerRegion::around(&network, x.clone(), norm, radius).ok()?;
-            if size(&region) > MAX_INPUTS {
-                return None;
-            }
-            let outputs = network.evaluate(&x).ok()?;
-            let property = match kind {
-                0 => Property::same_class(outputs.len(), class(&outputs)),
-                1 => Property::same_outputs(&outputs),
-                _ => Property::formula(outputs.len(), &formula),
-            };
-            Some(Question { network, region, property: property.ok()? })
-        })
-}
-
-fn is_robust(question: &Question) -> bool {
-    let Question { network, region, property } = question;
+fn is_robust(question: &Asked) -> bool {
+    let Asked { network, region, property } = question;
     inputs(region).iter().all(|x| property.holds(&network.evaluate(x).unwrap()))
 }
 
@@ -84,7 +21,7 @@ proptest! {
     /// enumeration does; its certificates are checked, its witnesses are in the region.
     #[test]
     fn the_cascade_agrees_with_enumeration(question in question()) {
-        let Question { network, region, property } = &question;
+        let Asked { network, region, property } = &question;
         let truth = is_robust(&question);
         let report = verify(network, region, property, &VerifyOptions::default()).unwrap();
         match &report.verdict {
@@ -109,7 +46,7 @@ proptest! {
     /// Every stage alone errs on no side.
     #[test]
     fn stages_alone_are_right(question in question()) {
-        let Question { network, region, property } = &question;
+        let Asked { network, region, property } = &question;
         let truth = is_robust(&question);
         let stages = [
             VerifyOptions { attack: None, branch: None, time: None },
@@ -128,6 +65,38 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    /// The radius is that of the nearest failing input less one, in every norm.
+    #[test]
+    fn radii_agree_with_enumeration(question in question()) {
+        let Asked { network, region, property } = &question;
+        let options = RadiusOptions { start: 2, step: 2, verify: VerifyOptions::default() };
+        // Balls that grow until they are all inputs: only those that can be enumerated.
+        let all = region.with_radius(u64::MAX);
+        prop_assume!(common::size(&all) <= 5000);
+        let report = maximum_radius(network, region, property, &options, &Watch::default()).unwrap();
+        let failing = inputs(&all)
+            .into_iter()
+            .filter(|x| !property.holds(&network.evaluate(x).unwrap()))
+            .filter_map(|x| region.distance(&x))
+            .min();
+        if let Some(radius) = report.radius() {
+            match failing {
+                Some(nearest) => prop_assert_eq!(radius + 1, nearest),
+                None => prop_assert!(report.witness.is_none()),
+            }
+        }
+        if let (Some(robust), Some(nearest)) = (report.robust, failing) {
+            prop_assert!(robust < nearest);
+        }
+        if let Some(witness) = report.witness {
+            prop_assert!(witness.distance >= failing.unwrap());
+        }
+    }
+}
+
 /// How many questions are left open, of many: few.
 #[test]
 fn few_questions_stay_open() {
@@ -136,7 +105,7 @@ fn few_questions_stay_open() {
     let (strategy, mut open, mut robust) = (question(), 0, 0);
     const QUESTIONS: usize = 1000;
     for _ in 0..QUESTIONS {
-        let Question { network, region, property } =
+        let Asked { network, region, property } =
             strategy.new_tree(&mut runner).unwrap().current();
         let report = verify(&network, &region, &property, &VerifyOptions::default()).unwrap();
         match report.verdict {

@@ -5,6 +5,8 @@ use super::{IntegerBounds, IntegerRegion};
 
 /// What is left of the distance to the estimated optimum when steps fail.
 const LEVEL: f64 = 0.3;
+/// The part of the distance to the estimated optimum that subgradients may be wrong by.
+const TOLERANCE: f64 = 0.25;
 /// How much of a new point goes into the mean.
 const MEMORY: f64 = 0.1;
 /// The steps without success after which the estimate rises.
@@ -68,7 +70,9 @@ impl FixedPointBounder<'_> {
             widths.map(|layer| layer.map(|width| 1.0 / (width * width).max(1.0)).collect()).collect();
         let mut lambda = start;
         let mut evaluation = Evaluation::default();
-        self.evaluate(region, relaxed, form, &lambda, &mut evaluation);
+        let neurons = lambda.iter().map(Vec::len).sum::<usize>().max(1) as f64;
+        let mut tolerance = 1e-9;
+        self.evaluate(region, relaxed, form, &lambda, tolerance, &mut evaluation);
         let mut best = Ascent {
             multipliers: lambda.clone(),
             value: evaluation.value,
@@ -86,11 +90,22 @@ impl FixedPointBounder<'_> {
             0.05 * best.value.abs().max(scale)
         };
         let mut failures = 0;
+        tolerance = TOLERANCE * gap / neurons;
+        self.evaluate(region, relaxed, form, &lambda, tolerance, &mut evaluation);
         while best.steps < steps && best.value >= target {
             let gradient = &evaluation.gradient;
             let norm = inner(&units, gradient, gradient);
             if norm <= 0.0 {
-                break;
+                // Optimal up to the tolerance.
+                gap *= LEVEL;
+                if gap < 1e-3 * scale {
+                    break;
+                }
+                tolerance = TOLERANCE * gap / neurons;
+                self.evaluate(region, relaxed, form, &lambda, tolerance, &mut evaluation);
+                best.steps += 1;
+                direction.clear();
+                continue;
             }
             if direction.is_empty() {
                 direction = gradient.clone();
@@ -111,7 +126,7 @@ impl FixedPointBounder<'_> {
             for (lambda, (d, unit)) in lambda.iter_mut().flatten().zip(moves) {
                 *lambda -= step * unit * d;
             }
-            self.evaluate(region, relaxed, form, &lambda, &mut evaluation);
+            self.evaluate(region, relaxed, form, &lambda, tolerance, &mut evaluation);
             best.steps += 1;
             for (mean, x) in best.mean.iter_mut().zip(&evaluation.point) {
                 *mean += MEMORY * (x - *mean);
@@ -134,8 +149,9 @@ impl FixedPointBounder<'_> {
             if failures >= STALL {
                 failures = 0;
                 gap *= LEVEL;
+                tolerance = TOLERANCE * gap / neurons;
                 lambda.clone_from(&best.multipliers);
-                self.evaluate(region, relaxed, form, &lambda, &mut evaluation);
+                self.evaluate(region, relaxed, form, &lambda, tolerance, &mut evaluation);
                 direction.clear();
                 if gap < 1e-3 * scale {
                     break;

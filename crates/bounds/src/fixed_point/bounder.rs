@@ -2,7 +2,7 @@
 
 use nncert_core::FixedPointNetwork;
 
-use super::staircase::Stairs;
+use super::staircase::{Edge, Stairs};
 use super::{IntegerBounds, IntegerRegion, Multipliers, dual_bound};
 
 /// The bits that exact sums may grow to.
@@ -72,6 +72,8 @@ pub(super) struct Evaluation {
     pub(super) point: Vec<f64>,
     /// Its accumulators in the first layer, kept up to date.
     first: Vec<f64>,
+    /// For each layer, where its terms are largest.
+    edges: Vec<Vec<Edge>>,
     /// For each layer, the accumulators of the values that were chosen before it.
     pub(super) accumulators: Vec<Vec<f64>>,
     /// The coefficients of the values before each layer, and of the form.
@@ -231,31 +233,33 @@ impl<'a> FixedPointBounder<'a> {
         multipliers
     }
 
-    /// The value of the dual function, and a subgradient.
+    /// The value of the dual function, and a subgradient: of the corners within `tolerance` of the
+    /// best, the point between them that is closest to the accumulator before it is taken.
     pub(super) fn evaluate(
         &self,
         region: &IntegerRegion,
         relaxed: &Relaxed,
         form: &[f64],
         lambda: &[Vec<f64>],
+        tolerance: f64,
         result: &mut Evaluation,
     ) {
         let depth = lambda.len();
         result.gradient.resize(depth, Vec::new());
+        result.accumulators.resize(depth, Vec::new());
+        result.edges.resize(depth, Vec::new());
         result.mu.resize(depth + 1, Vec::new());
         result.mu[depth].clear();
         result.mu[depth].extend_from_slice(form);
         let mut total = 0.0;
-        let mut chosen: Vec<Vec<f64>> = vec![Vec::new(); depth];
         for layer in (0..depth).rev() {
             let (dense, stairs) = (&self.layers[layer], &relaxed.layers[layer]);
-            result.gradient[layer].clear();
-            for j in 0..dense.outputs {
+            result.edges[layer].clear();
+            for (j, stairs) in stairs.iter().enumerate() {
                 let (mu, lambda) = (result.mu[layer + 1][j], lambda[layer][j]);
-                let (value, a, y) = stairs[j].conjugate(mu, lambda);
+                let (value, edge) = stairs.conjugate(mu, lambda, tolerance);
                 total += value + lambda * dense.bias[j];
-                result.gradient[layer].push(-a);
-                chosen[layer].push(y);
+                result.edges[layer].push(edge);
             }
             let mut mu = core::mem::take(&mut result.mu[layer]);
             mu.clear();
@@ -266,17 +270,22 @@ impl<'a> FixedPointBounder<'a> {
         let (value, point) = region.support(&result.mu[0]);
         result.value = total + value;
         self.move_to(point, result);
-        result.accumulators.resize(depth, Vec::new());
-        for layer in 0..depth {
+        let mut values: Vec<f64> = Vec::new();
+        for (layer, dense) in self.layers[..depth].iter().enumerate() {
             let sums = &mut result.accumulators[layer];
             if layer == 0 {
                 sums.clone_from(&result.first);
             } else {
-                let dense = &self.layers[layer];
                 sums.clone_from(&dense.bias);
-                dense.forward(&chosen[layer - 1], sums);
+                dense.forward(&values, sums);
             }
-            result.gradient[layer].iter_mut().zip(sums).for_each(|(g, a)| *g += *a);
+            values.clear();
+            result.gradient[layer].clear();
+            for (sum, edge) in sums.iter().zip(&result.edges[layer]) {
+                let (a, y) = edge.closest(*sum);
+                result.gradient[layer].push(sum - a);
+                values.push(y);
+            }
         }
     }
 

@@ -126,17 +126,41 @@ impl Stairs {
         slope
     }
 
-    /// Where `μ y - λ a` is largest: value of the term, accumulator, and value of the neuron.
-    pub(super) fn conjugate(&self, mu: f64, lambda: f64) -> (f64, f64, f64) {
+    /// Where `μ y - λ a` is largest, and the corners from left to right where it is less by at
+    /// most `tolerance`: the value of the term, and the first and last of them.
+    pub(super) fn conjugate(&self, mu: f64, lambda: f64, tolerance: f64) -> (f64, Edge) {
         let corners = if mu > 0.0 { &self.upper } else { &self.lower };
-        let mut best = (f64::NEG_INFINITY, 0.0, 0.0);
-        for (a, y) in corners {
-            let value = mu * y - lambda * a;
-            if value > best.0 {
-                best = (value, *a, *y);
+        let values = corners.map(|(a, y)| mu * y - lambda * a);
+        let best = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let mut edge: Option<Edge> = None;
+        for (corner, value) in corners.iter().zip(values) {
+            if value >= best - tolerance {
+                let both = edge.get_or_insert(Edge { from: *corner, to: *corner });
+                if corner.0 > both.to.0 {
+                    both.to = *corner;
+                }
+                if corner.0 < both.from.0 {
+                    both.from = *corner;
+                }
             }
         }
-        best
+        (best, edge.unwrap_or(Edge { from: corners[0], to: corners[0] }))
+    }
+}
+
+/// The line between two corners.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Edge {
+    from: (f64, f64),
+    to: (f64, f64),
+}
+
+impl Edge {
+    /// The point of the edge with the accumulator that is closest to `a`.
+    pub(super) fn closest(&self, a: f64) -> (f64, f64) {
+        let (length, a) = (self.to.0 - self.from.0, a.clamp(self.from.0, self.to.0));
+        let share = if length > 0.0 { (a - self.from.0) / length } else { 0.0 };
+        (a, self.from.1 + share * (self.to.1 - self.from.1))
     }
 }
 
