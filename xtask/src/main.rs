@@ -8,8 +8,10 @@
 mod demo;
 mod fixtures;
 mod help;
+mod highs;
 mod measure;
 mod project;
+mod reproduce;
 mod soundness;
 mod test;
 mod tidy;
@@ -24,6 +26,8 @@ const VERBS: &[Verb] = &[
     demo::VERB,
     test::VERB,
     measure::VERB,
+    reproduce::VERB,
+    highs::VERB,
     fixtures::VERB,
     soundness::VERB,
     tidy::VERB,

@@ -8,6 +8,7 @@ mod acasxu;
 mod differential;
 mod mnist;
 mod peak;
+pub(crate) mod qnn;
 mod verify;
 
 use std::path::PathBuf;
@@ -24,7 +25,10 @@ pub(crate) const VERB: Verb = Verb {
         ("NAME", "differential: tightness and speed of one pass, beside NeuroDiff's logs"),
         ("", "verify: NeuroDiff's tasks to the end, on one thread"),
         ("--suite NAME", "verify: acas, mnist or all (all)"),
-        ("--limit S", "verify: seconds a task (60 for ACAS Xu, 2 for MNIST)"),
+        ("", "qnn: QVIP's tasks, one thread; encodings: its encoding beside the cascade"),
+        ("--limit S", "seconds a task (verify: 60 for ACAS Xu, 2 for MNIST; qnn, encodings: 60)"),
+        ("--net N", "qnn: only this network, such as P1-6"),
+        ("--radius R", "qnn: only this radius"),
         ("--epsilon E", "verify: only the tasks of this ε, as it is printed (0.05, 0.01, 1)"),
         ("--data DIR", "where the networks and the published results are (else NNCERT_DATA)"),
         ("--json", "print one JSON object as the last line"),
@@ -38,6 +42,8 @@ struct Options {
     limit: Option<f64>,
     epsilon: Option<String>,
     suite: Suite,
+    net: Option<String>,
+    radius: Option<u64>,
 }
 
 impl Options {
@@ -69,6 +75,8 @@ fn run(mut arguments: lexopt::Parser) -> Result<(), Error> {
     while let Some(argument) = arguments.next()? {
         match argument {
             Long("limit") => options.limit = Some(arguments.value()?.parse()?),
+            Long("net") => options.net = Some(arguments.value()?.string()?),
+            Long("radius") => options.radius = Some(arguments.value()?.parse()?),
             Long("epsilon") => options.epsilon = Some(arguments.value()?.string()?),
             Long("suite") => {
                 options.suite = match &*arguments.value()?.string()? {
@@ -94,6 +102,8 @@ fn run(mut arguments: lexopt::Parser) -> Result<(), Error> {
     let measurement = match name.as_deref() {
         Some("differential") => differential::measure(&data)?,
         Some("verify") => verify::measure(&data, &options)?,
+        Some("qnn") => qnn::measure(&data, &options)?,
+        Some("encodings") => qnn::encodings(&data, &options)?,
         Some(other) => return Err(usage(&format!("there is no measurement {other:?}"))),
         None => return Err(usage("which measurement?")),
     };

@@ -15,7 +15,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("nncert-prob", &[]),
     ("nncert-bounds", &["nncert-core"]),
     ("nncert-similarity", &["nncert-core", "nncert-prob", "nncert-bounds"]),
-    ("nncert", &["nncert-core", "nncert-prob", "nncert-bounds", "nncert-similarity"]),
+    ("nncert-milp", &["nncert-core", "nncert-bounds"]),
+    (
+        "nncert",
+        &["nncert-core", "nncert-prob", "nncert-bounds", "nncert-similarity", "nncert-milp"],
+    ),
 ];
 
 /// A line `key = value`, and the table that it stands in.

@@ -6,7 +6,12 @@
 //!
 //! The last line of standard output is a JSON object.
 
-use std::collections::BTreeMap;
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "examples speak to a terminal")]
+
+mod radii;
+mod sizes;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,7 +25,7 @@ use nncert_milp::{
 };
 use serde_json::{Value as Json, json};
 
-type Failure = Box<dyn Error>;
+pub(crate) type Failure = Box<dyn Error>;
 
 /// The cells of table 2: network, radius, first image, images, tasks that QVIP solved with 28
 /// threads in two hours each, from the printed rates.
@@ -46,18 +51,19 @@ const TABLE_2: [(&str, u64, usize, usize, usize); 16] = [
 const TABLE_3: [u64; 6] = [2, 4, 6, 10, 20, 30];
 
 #[derive(Debug)]
-struct Options {
-    data: PathBuf,
-    limit: f64,
+pub(crate) struct Options {
+    pub(crate) data: PathBuf,
+    pub(crate) limit: f64,
     net: Option<String>,
     radius: Option<u64>,
     all: bool,
-    images: Option<usize>,
+    pub(crate) images: Option<usize>,
     certify: bool,
-    settings: VerifyOptions,
+    pub(crate) settings: VerifyOptions,
     with: String,
     heuristics: f64,
     ids: Option<Vec<usize>>,
+    other: Option<&'static str>,
 }
 
 /// A network, a radius, and the images.
@@ -70,6 +76,14 @@ struct Cell {
 
 fn main() -> Result<(), Failure> {
     let options = options()?;
+    if let Some(figures) = match options.other {
+        Some("sizes") => Some(sizes::sizes(&options)?),
+        Some(_) => Some(radii::radii(&options)?),
+        None => None,
+    } {
+        println!("{figures}");
+        return Ok(());
+    }
     let verdicts = published(&options.data)?;
     let mut cells = Vec::new();
     let mut images = BTreeMap::new();
@@ -108,6 +122,7 @@ fn options() -> Result<Options, Failure> {
         with: "branch".to_owned(),
         heuristics: 0.0,
         ids: None,
+        other: None,
     };
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
@@ -122,6 +137,8 @@ fn options() -> Result<Options, Failure> {
                 let steps = parser.value()?.parse()?;
                 options.settings.branch.iter_mut().for_each(|branch| branch.steps = steps);
             }
+            Long("sizes") => options.other = Some("sizes"),
+            Long("radii") => options.other = Some("radii"),
             Long("heuristics") => options.heuristics = parser.value()?.parse()?,
             Long("with") => options.with = parser.value()?.string()?,
             Long("ids") => {
@@ -300,6 +317,7 @@ fn decide(
 /// Whether QVIP found a task robust, by network, radius and image.
 fn published(data: &Path) -> Result<BTreeMap<(String, u64, usize), bool>, Failure> {
     let mut verdicts = BTreeMap::new();
+    let mut seen: BTreeSet<(String, u64)> = BTreeSet::new();
     for table in ["qvip_table2.csv", "qvip_table3.csv"] {
         let text = std::fs::read_to_string(data.join("results").join(table))?;
         for line in text.lines().skip(1) {
@@ -310,14 +328,19 @@ fn published(data: &Path) -> Result<BTreeMap<(String, u64, usize), bool>, Failur
                 "Non-robust" => false,
                 _ => continue,
             };
-            verdicts.insert((net.to_owned(), r.parse()?, id.parse()?), robust);
+            // Table 3 contradicts table 2 where it has the same tasks: see `measure qnn`.
+            let cell = (net.to_owned(), r.parse()?);
+            if !seen.contains(&cell) {
+                verdicts.insert((cell.0, cell.1, id.parse()?), robust);
+            }
         }
+        seen.extend(verdicts.keys().map(|key: &(String, u64, usize)| (key.0.clone(), key.1)));
     }
     Ok(verdicts)
 }
 
 /// Images and labels of a test set.
-fn idx(data: &Path, set: &str) -> Result<(Vec<u8>, Vec<u8>), Failure> {
+pub(crate) fn idx(data: &Path, set: &str) -> Result<(Vec<u8>, Vec<u8>), Failure> {
     let read = |kind: &str, header: usize| -> Result<Vec<u8>, Failure> {
         let path = data.join(format!("mnist/{set}-t10k-{kind}-ubyte.gz"));
         let output = Command::new("gzip").arg("-dc").arg(&path).output()?;
