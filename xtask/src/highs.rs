@@ -22,7 +22,8 @@ const PACKAGES: [&str; 2] = ["cmake==4.4.*", "libclang==18.1.1"];
 
 fn run(arguments: lexopt::Parser) -> Result<(), Error> {
     no_arguments(arguments)?;
-    let arguments = ["test", "--release", "-p", "nncert-milp", "--features", "highs,proptest,serde"];
+    let arguments =
+        ["test", "--release", "-p", "nncert-milp", "--features", "highs,proptest,serde"];
     succeed(&mut with_highs(&arguments)?)?;
     let lints = ["clippy", "--release", "-p", "nncert-milp", "--all-targets", "--all-features"];
     succeed(with_highs(&lints)?.args(["--", "-D", "warnings"]))

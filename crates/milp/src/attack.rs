@@ -73,7 +73,12 @@ impl<'a> Attacker<'a> {
     ///
     /// Guarantee: exact about what is found; that nothing is found means nothing.
     #[must_use]
-    pub fn run(&self, open: &[usize], options: &AttackOptions, watch: &Watch<'_>) -> Option<Witness> {
+    pub fn run(
+        &self,
+        open: &[usize],
+        options: &AttackOptions,
+        watch: &Watch<'_>,
+    ) -> Option<Witness> {
         let mut random = ChaCha8Rng::seed_from_u64(options.seed);
         if let Some(witness) = self.replay(self.region.center()) {
             return Some(witness);

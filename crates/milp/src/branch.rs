@@ -29,7 +29,14 @@ pub struct BranchOptions {
 
 impl Default for BranchOptions {
     fn default() -> Self {
-        Self { root_steps: 400, steps: 60, bound_steps: 20, candidates: 4, probe_steps: 8, nodes: 1_000_000 }
+        Self {
+            root_steps: 400,
+            steps: 60,
+            bound_steps: 20,
+            candidates: 4,
+            probe_steps: 8,
+            nodes: 1_000_000,
+        }
     }
 }
 
@@ -224,7 +231,11 @@ impl<'a> Branch<'a> {
                 let (scale, multipliers) = (proof.scale, proof.multipliers);
                 return (Some(Node::Leaf { weights, scale, multipliers }), ascent);
             }
-            // Ranges alone: what is left when every value is decided.
+            if !self.is_decided(bounds) {
+                last = Some(ascent);
+                continue;
+            }
+            // Ranges alone.
             let zeros: Vec<_> = ascent.multipliers.iter().map(|row| vec![0.0; row.len()]).collect();
             if let Some(proof) = self.bounder.prove(self.region, bounds, &row, &zeros)
                 && proof.maximum < needed
@@ -240,6 +251,14 @@ impl<'a> Branch<'a> {
             self.bounder.search(self.region, bounds, &form, None, f64::NEG_INFINITY, 1)
         });
         (None, ascent)
+    }
+
+    /// Whether every neuron has one value.
+    fn is_decided(&self, bounds: &IntegerBounds) -> bool {
+        let mut layers = 0..self.network().layers().len();
+        layers.all(|layer| {
+            bounds.values(self.network(), layer).all(|range| range.lower() == range.upper())
+        })
     }
 
     /// Replays what a bound points at.
@@ -268,9 +287,9 @@ impl<'a> Branch<'a> {
         ascent: &Ascent,
         watch: &Watch<'_>,
     ) -> Option<Witness> {
-        [&ascent.mean, &ascent.point].into_iter().find_map(|x| {
-            attacker.climb(self.region.nearest(x), self.way(), 20, watch)
-        })
+        [&ascent.mean, &ascent.point]
+            .into_iter()
+            .find_map(|x| attacker.climb(self.region.nearest(x), self.way(), 20, watch))
     }
 
     /// The cut whose halves have the least bounds, if some value is not decided: of the few that

@@ -217,8 +217,11 @@ impl<'a> Cascade<'a> {
             match tree {
                 Some(tree) => self.close(way, tree),
                 None => {
-                    let needed: f64 =
-                        self.property.violations()[way].rows.iter().map(|row| row.bound as f64).sum();
+                    let needed: f64 = self.property.violations()[way]
+                        .rows
+                        .iter()
+                        .map(|row| row.bound as f64)
+                        .sum();
                     excess[way] = ascent.value - needed;
                     let candidates = [&ascent.point, &ascent.mean];
                     let found = candidates

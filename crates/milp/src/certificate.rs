@@ -196,7 +196,10 @@ fn list(numbers: &[i64]) -> String {
     words.join(",")
 }
 
-fn parse<T: core::str::FromStr>(word: &str, error: CertificateError) -> Result<T, CertificateError> {
+fn parse<T: core::str::FromStr>(
+    word: &str,
+    error: CertificateError,
+) -> Result<T, CertificateError> {
     word.parse().map_err(|_| error)
 }
 

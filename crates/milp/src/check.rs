@@ -48,7 +48,9 @@ pub fn check(
     let trees = property.violations().iter().zip(&certificate.trees).enumerate();
     let mut leaves = 0;
     for (violation, (way, tree)) in trees {
-        leaves += checker.tree(&ranges, way, tree).map_err(|node| CheckError::Node { violation, node })?;
+        leaves += checker
+            .tree(&ranges, way, tree)
+            .map_err(|node| CheckError::Node { violation, node })?;
     }
     Ok(leaves)
 }
@@ -156,7 +158,8 @@ impl Checker<'_> {
                 Node::Leaf { weights, scale, multipliers } => {
                     // Closed already where no accumulator is left.
                     if let Some(ranges) = ranges {
-                        let closed = self.closes(&ranges, way, weights, *scale, &multipliers.layers);
+                        let closed =
+                            self.closes(&ranges, way, weights, *scale, &multipliers.layers);
                         closed.filter(|closed| *closed).ok_or(index)?;
                     }
                     leaves += 1;
@@ -222,7 +225,12 @@ impl Checker<'_> {
             for (j, neuron) in layer.neurons().enumerate() {
                 let factor = i128::from(lambda[j]);
                 total = total.checked_add(factor.checked_mul(i128::from(neuron.bias))?)?;
-                total = total.checked_add(largest(neuron.requantization, ranges[index][j], mu[j], factor)?)?;
+                total = total.checked_add(largest(
+                    neuron.requantization,
+                    ranges[index][j],
+                    mu[j],
+                    factor,
+                )?)?;
                 for (sum, weight) in next.iter_mut().zip(neuron.weights).filter(|_| factor != 0) {
                     *sum = sum.checked_add(factor.checked_mul(i128::from(*weight))?)?;
                 }

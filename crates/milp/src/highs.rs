@@ -98,6 +98,16 @@ impl Solver for Highs {
         if time.is_some_and(|time| time.is_zero()) {
             return Ok(Answer::Unknown);
         }
+        // HiGHS has a status of its own for models without columns.
+        let empty = |row: &Row| row.terms.is_empty();
+        let misses =
+            |row: &Row| row.lower.is_some_and(|l| l > 0) || row.upper.is_some_and(|u| u < 0);
+        if model.rows.iter().any(|row| empty(row) && misses(row)) {
+            return Ok(Answer::Infeasible);
+        }
+        if model.columns.is_empty() {
+            return Ok(Answer::Solution(Vec::new()));
+        }
         let mut sink = HighsSink { maximise, ..HighsSink::default() };
         model.write(&mut sink)?;
         let mut highs = sink.problem.try_optimise(Sense::Maximise).map_err(refused)?;

@@ -253,7 +253,13 @@ impl fmt::Display for Inequality {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut first = true;
         for (index, c) in self.coefficients.iter().enumerate().filter(|(_, c)| **c != 0) {
-            let sign = if *c < 0 { "-" } else if first { "" } else { "+" };
+            let sign = if *c < 0 {
+                "-"
+            } else if first {
+                ""
+            } else {
+                "+"
+            };
             match c.unsigned_abs() {
                 1 => write!(f, "{sign}o{index} ")?,
                 size => write!(f, "{sign}{size}·o{index} ")?,

@@ -182,7 +182,8 @@ impl SolverQuestion<'_> {
             columns.push(model.column(Column { lower, upper, integer: false, origin })?);
         }
         let widest = 1 << 20;
-        let slack = Column { lower: -widest, upper: widest, integer: false, origin: Origin::Threshold };
+        let slack =
+            Column { lower: -widest, upper: widest, integer: false, origin: Origin::Threshold };
         let slack = model.column(slack)?;
         for (neuron, sum) in layer.neurons().zip(&sums) {
             // Saturates.
@@ -193,11 +194,19 @@ impl SolverQuestion<'_> {
             let terms: Vec<_> = weights.map(|(w, x)| (*x, *w)).collect();
             if held.lower() > i64::MIN {
                 let row = [terms.clone(), vec![(slack, -1)]].concat();
-                model.row(Row { terms: row, lower: Some(held.lower() - neuron.bias), upper: None })?;
+                model.row(Row {
+                    terms: row,
+                    lower: Some(held.lower() - neuron.bias),
+                    upper: None,
+                })?;
             }
             if held.upper() < i64::MAX {
                 let row = [terms, vec![(slack, 1)]].concat();
-                model.row(Row { terms: row, lower: None, upper: Some(held.upper() - neuron.bias) })?;
+                model.row(Row {
+                    terms: row,
+                    lower: None,
+                    upper: Some(held.upper() - neuron.bias),
+                })?;
             }
         }
         let Answer::Solution(point) = solver.solve(&model, Some(slack), watch.left())? else {

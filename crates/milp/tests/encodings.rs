@@ -4,9 +4,7 @@ mod common;
 
 use common::{Asked, inputs, question};
 use nncert_bounds::fixed_point::{FixedPointBounder, integer_intervals};
-use nncert_milp::{
-    Column, Compact, Encoding, Model, Origin, Question, Qvip, write_lp, write_mps,
-};
+use nncert_milp::{Column, Compact, Encoding, Model, Origin, Question, Qvip, write_lp, write_mps};
 use proptest::prelude::*;
 
 const ENCODINGS: [&dyn Encoding; 3] =

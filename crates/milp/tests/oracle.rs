@@ -105,8 +105,7 @@ fn few_questions_stay_open() {
     let (strategy, mut open, mut robust) = (question(), 0, 0);
     const QUESTIONS: usize = 1000;
     for _ in 0..QUESTIONS {
-        let Asked { network, region, property } =
-            strategy.new_tree(&mut runner).unwrap().current();
+        let Asked { network, region, property } = strategy.new_tree(&mut runner).unwrap().current();
         let report = verify(&network, &region, &property, &VerifyOptions::default()).unwrap();
         match report.verdict {
             Verdict::Unknown(_) => open += 1,
@@ -117,4 +116,41 @@ fn few_questions_stay_open() {
     eprintln!("{open} open, {robust} robust of {QUESTIONS}");
     assert!(open < QUESTIONS / 50, "{open} open");
     assert!(robust > QUESTIONS / 10, "{robust} robust");
+}
+
+/// A batch gives what each question gives alone.
+#[test]
+fn a_batch_is_its_questions() {
+    use proptest::strategy::ValueTree;
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let Asked { network, region, property } = question().new_tree(&mut runner).unwrap().current();
+    let questions: Vec<_> =
+        (0..4).map(|radius| (region.with_radius(radius), property.clone())).collect();
+    let options = VerifyOptions::default();
+    let reports = nncert_milp::verify_all(&network, &questions, &options, &Watch::default());
+    for ((region, property), report) in questions.iter().zip(reports) {
+        let alone = verify(&network, region, property, &options).unwrap();
+        assert_eq!(report.unwrap().verdict, alone.verdict);
+    }
+}
+
+/// A deadline that has passed and an observer that says so end the search.
+#[test]
+fn watches_end_searches() {
+    use nncert_milp::{UnknownReason, verify_watched};
+    use proptest::strategy::ValueTree;
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let strategy = question().prop_filter("no violation", |asked| {
+        !asked.property.violations().is_empty()
+            && asked.property.holds(&asked.network.evaluate(asked.region.center()).unwrap())
+    });
+    let Asked { network, region, property } = strategy.new_tree(&mut runner).unwrap().current();
+    let options = VerifyOptions::default();
+    let late = Watch { deadline: Some(std::time::Instant::now()), observer: None };
+    let report = verify_watched(&network, &region, &property, &options, &late).unwrap();
+    assert_eq!(report.verdict, Verdict::Unknown(UnknownReason::Time));
+    let stop = |_: &nncert_milp::Progress| core::ops::ControlFlow::Break(());
+    let cancelled = Watch { deadline: None, observer: Some(&stop) };
+    let report = verify_watched(&network, &region, &property, &options, &cancelled).unwrap();
+    assert_eq!(report.verdict, Verdict::Unknown(UnknownReason::Cancelled));
 }

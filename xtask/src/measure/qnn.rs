@@ -71,8 +71,12 @@ pub(super) fn encodings(data: &Path, options: &Options) -> Result<Measurement, E
     let speedup = time(0) / time(1).max(1e-9);
     let report = format!(
         "QVIP's encoding: {} of {} in {:.1} s; the cascade: {} of {} in {:.2} s; {speedup:.0} times.",
-        results[0]["solved"], results[0]["tasks"], time(0), results[1]["solved"],
-        results[1]["tasks"], time(1),
+        results[0]["solved"],
+        results[0]["tasks"],
+        time(0),
+        results[1]["solved"],
+        results[1]["tasks"],
+        time(1),
     );
     let sample: Vec<Json> = SAMPLE.iter().map(|(net, radius)| json!([net, radius])).collect();
     let figures = json!({
@@ -84,7 +88,8 @@ pub(super) fn encodings(data: &Path, options: &Options) -> Result<Measurement, E
 
 /// The last line of what the example prints.
 pub(crate) fn run(data: &Path, limit: f64, arguments: &[String]) -> Result<Json, Error> {
-    let build = ["run", "--release", "-p", "nncert-milp", "--features", "highs", "--example", "qnn"];
+    let build =
+        ["run", "--release", "-p", "nncert-milp", "--features", "highs", "--example", "qnn"];
     let mut command = with_highs(&build)?;
     let data = std::path::absolute(data).map_err(failed)?;
     command.args(["--", "--data"]).arg(data);

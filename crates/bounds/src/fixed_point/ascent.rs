@@ -65,9 +65,11 @@ impl FixedPointBounder<'_> {
         steps: usize,
     ) -> Ascent {
         // Accumulators have scales: steps are made in units of their ranges.
-        let widths = relaxed.layers.iter().map(|layer| layer.iter().map(super::staircase::Stairs::width));
-        let units: Vec<Vec<f64>> =
-            widths.map(|layer| layer.map(|width| 1.0 / (width * width).max(1.0)).collect()).collect();
+        let widths =
+            relaxed.layers.iter().map(|layer| layer.iter().map(super::staircase::Stairs::width));
+        let units: Vec<Vec<f64>> = widths
+            .map(|layer| layer.map(|width| 1.0 / (width * width).max(1.0)).collect())
+            .collect();
         let mut lambda = start;
         let mut evaluation = Evaluation::default();
         let neurons = lambda.iter().map(Vec::len).sum::<usize>().max(1) as f64;
@@ -114,7 +116,8 @@ impl FixedPointBounder<'_> {
                 // oppose each other.
                 let (cross, old) =
                     (inner(&units, &direction, gradient), inner(&units, &direction, &direction));
-                let beta = if cross < 0.0 { -1.5 * cross / old.max(f64::MIN_POSITIVE) } else { 0.0 };
+                let beta =
+                    if cross < 0.0 { -1.5 * cross / old.max(f64::MIN_POSITIVE) } else { 0.0 };
                 for (d, g) in direction.iter_mut().flatten().zip(gradient.iter().flatten()) {
                     *d = g + beta * *d;
                 }

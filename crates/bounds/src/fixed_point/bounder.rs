@@ -136,15 +136,18 @@ impl<'a> FixedPointBounder<'a> {
         for ((layer, dense), sums) in
             self.network.layers().iter().zip(&self.layers).zip(accumulators).rev()
         {
-            let slope = |((neuron, mu), a): ((nncert_core::fixed_point::Neuron<'_>, &f64), &i64)| {
-                let (step, clamp) = (neuron.requantization, neuron.requantization.clamp);
-                let y = step.apply(*a);
-                // At an end there is a way back, if the coefficient goes there.
-                let stuck = (y == clamp.lower() && *mu < 0.0) || (y == clamp.upper() && *mu > 0.0);
-                let far = step.apply(a.saturating_add(1)) == y && step.apply(a.saturating_sub(1)) == y;
-                let outside = y == clamp.lower() || y == clamp.upper();
-                if stuck || (outside && far) { 0.0 } else { mu * step.multiplier.value() }
-            };
+            let slope =
+                |((neuron, mu), a): ((nncert_core::fixed_point::Neuron<'_>, &f64), &i64)| {
+                    let (step, clamp) = (neuron.requantization, neuron.requantization.clamp);
+                    let y = step.apply(*a);
+                    // At an end there is a way back, if the coefficient goes there.
+                    let stuck =
+                        (y == clamp.lower() && *mu < 0.0) || (y == clamp.upper() && *mu > 0.0);
+                    let far = step.apply(a.saturating_add(1)) == y
+                        && step.apply(a.saturating_sub(1)) == y;
+                    let outside = y == clamp.lower() || y == clamp.upper();
+                    if stuck || (outside && far) { 0.0 } else { mu * step.multiplier.value() }
+                };
             let lambda: Vec<f64> = layer.neurons().zip(&mu).zip(*sums).map(slope).collect();
             mu = vec![0.0; dense.inputs];
             dense.backward(&lambda, &mut mu);
@@ -197,8 +200,10 @@ impl<'a> FixedPointBounder<'a> {
         for (index, neuron) in self.network.layers()[layer].neurons().enumerate() {
             for side in [Side::Upper, Side::Lower] {
                 let range = bounds.accumulators[layer][index];
-                let (low, high) =
-                    (neuron.requantization.apply(range.lower()), neuron.requantization.apply(range.upper()));
+                let (low, high) = (
+                    neuron.requantization.apply(range.lower()),
+                    neuron.requantization.apply(range.upper()),
+                );
                 if low == high {
                     continue;
                 }
@@ -207,7 +212,8 @@ impl<'a> FixedPointBounder<'a> {
                 let mut lambda = self.crown(&relaxed, &floats);
                 if steps > 0 {
                     let target = f64::NEG_INFINITY;
-                    lambda = self.ascend(region, &relaxed, &floats, lambda, target, steps).multipliers;
+                    lambda =
+                        self.ascend(region, &relaxed, &floats, lambda, target, steps).multipliers;
                 }
                 let Some(proof) = self.prove(region, bounds, &form, &lambda) else { continue };
                 let lemma = Lemma { layer, neuron: index, side, proof };
@@ -338,8 +344,7 @@ impl<'a> FixedPointBounder<'a> {
         #[allow(clippy::cast_possible_truncation)]
         let integers = |row: &Vec<f64>| row.iter().map(|l| (l * unit).round() as i64).collect();
         let multipliers = Multipliers { layers: lambda.iter().map(integers).collect() };
-        let maximum =
-            Proof::check(scale, &multipliers, self.network, region, bounds, form)?;
+        let maximum = Proof::check(scale, &multipliers, self.network, region, bounds, form)?;
         Some(Proof { scale, multipliers, maximum })
     }
 }
@@ -347,24 +352,29 @@ impl<'a> FixedPointBounder<'a> {
 impl Dense {
     /// Adds `W x`.
     fn forward(&self, x: &[f64], sums: &mut [f64]) {
-        for (x, column) in x.iter().zip(self.columns.chunks_exact(self.outputs)) {
-            if *x != 0.0 {
-                axpy(*x, column, sums);
-            }
-        }
+        combine(x, &self.columns, sums);
     }
 
     /// Adds `Wᵀ λ`.
     fn backward(&self, lambda: &[f64], sums: &mut [f64]) {
-        for (lambda, row) in lambda.iter().zip(self.rows.chunks_exact(self.inputs)) {
-            if *lambda != 0.0 {
-                axpy(*lambda, row, sums);
-            }
-        }
+        combine(lambda, &self.rows, sums);
     }
 }
 
+/// Adds `Σ factor_k · row_k`, in the widest vectors that the machine has.
+fn combine(factors: &[f64], rows: &[f64], sums: &mut [f64]) {
+    let width = sums.len();
+    pulp::Arch::new().dispatch(|| {
+        for (factor, row) in factors.iter().zip(rows.chunks_exact(width)) {
+            if *factor != 0.0 {
+                axpy(*factor, row, sums);
+            }
+        }
+    });
+}
+
 /// `y += a x`
+#[inline(always)]
 fn axpy(a: f64, x: &[f64], y: &mut [f64]) {
     for (y, x) in y.iter_mut().zip(x) {
         *y += a * x;

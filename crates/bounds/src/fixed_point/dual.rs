@@ -71,7 +71,8 @@ fn transposed(layer: &FixedPointLayer, lambda: &[i64]) -> Option<Vec<i64>> {
     let mut sums = vec![0i64; width];
     for (weights, lambda) in rows {
         let largest = weights.iter().map(|w| w.unsigned_abs()).max().unwrap_or(0);
-        reach = reach.checked_add(u128::from(largest).checked_mul(u128::from(lambda.unsigned_abs()))?)?;
+        reach = reach
+            .checked_add(u128::from(largest).checked_mul(u128::from(lambda.unsigned_abs()))?)?;
         if reach > 1 << 62 {
             return None;
         }

@@ -267,7 +267,11 @@ impl IntegerRegion {
             let middle = low.midpoint(high);
             let (bound, spent) = gain(middle);
             least = least.min(bound.unwrap_or(i128::MAX));
-            if square.is_none_or(|square| spent <= square) { high = middle } else { low = middle + 1 }
+            if square.is_none_or(|square| spent <= square) {
+                high = middle
+            } else {
+                low = middle + 1
+            }
         }
         least
     }

@@ -181,7 +181,8 @@ impl Stairs {
             for q in &corners[index..] {
                 let (left, right) = if p.0 <= q.0 { (p, q) } else { (q, p) };
                 if left.0 <= a && a <= right.0 {
-                    let share = if right.0 > left.0 { (a - left.0) / (right.0 - left.0) } else { 0.0 };
+                    let share =
+                        if right.0 > left.0 { (a - left.0) / (right.0 - left.0) } else { 0.0 };
                     best = best.max(sign * (left.1 + share * (right.1 - left.1)));
                 }
             }

@@ -20,9 +20,7 @@ use std::time::{Duration, Instant};
 use lexopt::prelude::*;
 use nncert_core::FixedPointNetwork;
 use nncert_core::io::fixed_point;
-use nncert_milp::{
-    IntegerRegion, Norm, Property, Report, Verdict, VerifyOptions, check, verify,
-};
+use nncert_milp::{IntegerRegion, Norm, Property, Report, Verdict, VerifyOptions, check, verify};
 use serde_json::{Value as Json, json};
 
 pub(crate) type Failure = Box<dyn Error>;

@@ -2,9 +2,7 @@
 
 use nncert_bounds::fixed_point::{FixedPointBounder, integer_intervals};
 use nncert_core::io::fixed_point;
-use nncert_milp::{
-    Compact, Encoding, IntegerRegion, Model, Norm, Property, Question, Qvip,
-};
+use nncert_milp::{Compact, Encoding, IntegerRegion, Model, Norm, Property, Question, Qvip};
 use serde_json::{Value as Json, json};
 
 use crate::{Failure, Options, idx};
@@ -34,7 +32,11 @@ pub(crate) fn sizes(options: &Options) -> Result<Json, Failure> {
             let (tight, _) = bounder.bounds(&region, 0)?;
             let size = |encoding: &dyn Encoding, bounds, open: &[usize]| -> Result<_, Failure> {
                 let question = Question {
-                    network: &network, region: &region, bounds, property: &property, open,
+                    network: &network,
+                    region: &region,
+                    bounds,
+                    property: &property,
+                    open,
                     integer_inputs: true,
                 };
                 let mut model = Model::default();

@@ -46,7 +46,8 @@ impl Encoding for Compact {
         // Only outputs that some row weighs.
         let mut outputs = Vec::new();
         for neuron in 0..question.network.outputs() {
-            let rows = question.open.iter().flat_map(|way| &question.property.violations()[*way].rows);
+            let rows =
+                question.open.iter().flat_map(|way| &question.property.violations()[*way].rows);
             let counts = rows.into_iter().any(|row| row.coefficients[neuron] != 0);
             outputs.push(if counts {
                 writer.neuron((last, neuron), &values)?

@@ -57,8 +57,7 @@ impl Writer<'_, '_> {
             }
         }
         let radius = i64::try_from(region.radius()).unwrap_or(i64::MAX);
-        let budget =
-            if region.norm() == Norm::L2 { radius.saturating_mul(radius) } else { radius };
+        let budget = if region.norm() == Norm::L2 { radius.saturating_mul(radius) } else { radius };
         // Beyond what all distances can sum to, the row says nothing.
         let reach: i64 = region
             .coordinates()

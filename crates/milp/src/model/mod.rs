@@ -176,16 +176,14 @@ impl Model {
         if point.len() != self.columns.len() {
             return Some(Violated::Length);
         }
-        let outside = |(column, value): (&Column, &i64)| {
-            *value < column.lower || column.upper < *value
-        };
+        let outside =
+            |(column, value): (&Column, &i64)| *value < column.lower || column.upper < *value;
         if let Some(column) = self.columns.iter().zip(point).position(outside) {
             return Some(Violated::Column(column));
         }
         let broken = |row: &Row| {
-            let product = |(variable, c): &(Variable, i64)| {
-                i128::from(*c) * i128::from(point[variable.0])
-            };
+            let product =
+                |(variable, c): &(Variable, i64)| i128::from(*c) * i128::from(point[variable.0]);
             let sum: i128 = row.terms.iter().map(product).sum();
             row.lower.is_some_and(|lower| sum < i128::from(lower))
                 || row.upper.is_some_and(|upper| sum > i128::from(upper))

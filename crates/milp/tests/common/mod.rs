@@ -27,7 +27,8 @@ pub(crate) fn inputs(region: &IntegerRegion) -> Vec<Vec<i64>> {
 }
 
 pub(crate) fn size(region: &IntegerRegion) -> usize {
-    let lengths = region.coordinates().iter().map(|range| range.lower().abs_diff(range.upper()) + 1);
+    let lengths =
+        region.coordinates().iter().map(|range| range.lower().abs_diff(range.upper()) + 1);
     lengths.fold(1u64, u64::saturating_mul).try_into().unwrap_or(usize::MAX)
 }
 
@@ -40,9 +41,8 @@ pub(crate) struct Asked {
 
 fn formula(outputs: usize) -> impl Strategy<Value = Formula> {
     let row = (proptest::collection::vec(-3..=3i64, outputs), -20..=20i64);
-    let leaf = row.prop_map(|(coefficients, bound)| {
-        Formula::AtLeast(Inequality { coefficients, bound })
-    });
+    let leaf =
+        row.prop_map(|(coefficients, bound)| Formula::AtLeast(Inequality { coefficients, bound }));
     leaf.prop_recursive(2, 6, 3, |inner| {
         let parts = proptest::collection::vec(inner, 1..=3);
         prop_oneof![parts.clone().prop_map(Formula::All), parts.prop_map(Formula::Any)]
@@ -71,4 +71,3 @@ pub(crate) fn question() -> impl Strategy<Value = Asked> {
             Some(Asked { network, region, property: property.ok()? })
         })
 }
-
