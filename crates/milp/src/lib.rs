@@ -95,4 +95,4 @@ pub use property::{
 pub use radius::{RadiusOptions, RadiusReport, maximum_radius};
 pub use solver::{Answer, Solver, SolverEnd, SolverQuestion, verify_with_solver};
 pub use verdict::{Evidence, Report, Stage, UnknownReason, Verdict, Witness};
-pub use watch::{Progress, Watch};
+pub use watch::{Observer, Progress, Watch};

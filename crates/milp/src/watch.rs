@@ -19,13 +19,16 @@ pub struct Progress {
     pub open: usize,
 }
 
+/// Sees progress, from any thread, and may end the work.
+pub type Observer<'a> = &'a (dyn Fn(&Progress) -> ControlFlow<()> + Sync);
+
 /// What ends long work: a deadline, and an observer who sees progress.
 #[derive(Clone, Copy, Default)]
 pub struct Watch<'a> {
     /// When to stop.
     pub deadline: Option<Instant>,
     /// Sees progress, from any thread, and may end the work.
-    pub observer: Option<&'a (dyn Fn(&Progress) -> ControlFlow<()> + Sync)>,
+    pub observer: Option<Observer<'a>>,
 }
 
 impl Watch<'_> {

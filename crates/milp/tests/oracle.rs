@@ -113,7 +113,6 @@ fn few_questions_stay_open() {
             Verdict::Falsified(_) => {}
         }
     }
-    eprintln!("{open} open, {robust} robust of {QUESTIONS}");
     assert!(open < QUESTIONS / 50, "{open} open");
     assert!(robust > QUESTIONS / 10, "{robust} robust");
 }

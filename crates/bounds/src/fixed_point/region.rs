@@ -268,9 +268,9 @@ impl IntegerRegion {
             let (bound, spent) = gain(middle);
             least = least.min(bound.unwrap_or(i128::MAX));
             if square.is_none_or(|square| spent <= square) {
-                high = middle
+                high = middle;
             } else {
-                low = middle + 1
+                low = middle + 1;
             }
         }
         least
@@ -372,7 +372,7 @@ impl IntegerRegion {
 /// The most that `budget` steps gain, of those of each coordinate: (gain of a step, steps).
 fn top(moves: impl Iterator<Item = (i128, i128)>, budget: u64) -> i128 {
     let mut moves: Vec<_> = moves.filter(|(rate, room)| *rate > 0 && *room > 0).collect();
-    moves.sort_unstable_by(|a, b| b.0.cmp(&a.0));
+    moves.sort_unstable_by_key(|(rate, _)| core::cmp::Reverse(*rate));
     let (mut left, mut gain) = (i128::from(budget), 0);
     for (rate, room) in moves {
         let taken = room.min(left);
