@@ -39,7 +39,7 @@ const STEPS: &[Step] = &[
         name: "tests",
         repeat: "cargo test --workspace --exclude nncert-milp --all-features, \
                  and -p nncert-milp --features proptest,rayon,serde",
-        run: || each(&["test"], |command| succeed(command)),
+        run: || each(&["test"], succeed),
     },
     Step {
         name: "docs",
