@@ -191,10 +191,13 @@ impl Model {
         self.rows.iter().position(broken).map(Violated::Row)
     }
 
-    /// The columns of integers with two values.
+    /// The columns of integers with two values, inputs left out.
     #[must_use]
     pub fn booleans(&self) -> usize {
-        let is_boolean = |column: &&Column| column.integer && column.upper - column.lower == 1;
+        let is_boolean = |column: &&Column| {
+            let is_input = matches!(column.origin, Origin::Input(_));
+            column.integer && !is_input && column.upper - column.lower == 1
+        };
         self.columns.iter().filter(is_boolean).count()
     }
 
