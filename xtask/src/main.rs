@@ -9,6 +9,7 @@ mod chart;
 mod demo;
 mod fixtures;
 mod help;
+mod highs;
 mod measure;
 mod project;
 mod reproduce;
@@ -29,6 +30,7 @@ const VERBS: &[Verb] = &[
     test::VERB,
     measure::VERB,
     reproduce::VERB,
+    highs::VERB,
     fixtures::VERB,
     soundness::VERB,
     tidy::VERB,

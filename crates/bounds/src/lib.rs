@@ -146,6 +146,7 @@ mod dense;
 mod differential;
 mod envelope;
 mod error;
+pub mod fixed_point;
 mod forward;
 mod free;
 mod graph;

@@ -15,6 +15,7 @@
 //! | [`prob`] | `nncert-prob` | tails of linear forms of random inputs |
 //! | [`similarity`] | `nncert-similarity` | probability intervals, certified radii |
 //! | [`smoothing`] | `nncert-smoothing` | randomized smoothing, carried over to copies |
+//! | `milp` (feature) | `nncert-milp` | exact verification of fixed-point networks |
 //!
 //! Depend on the single crates if you need only some of them.
 //!
@@ -158,6 +159,8 @@
 //! # Features
 //!
 //! - `exact`: exact evaluation, [`core::exact`](nncert_core).
+//! - `milp`: exact verification of fixed-point networks, `milp::verify`. The solver HiGHS is a feature of
+//!   `nncert-milp` itself, and needs cmake, a C++ compiler and libclang; nothing here does.
 //! - `onnx`: [`core::io`] reads ONNX models.
 //! - `rayon`: passes and the verifier use the threads of the current pool.
 //! - `serde`: results and regions can be stored. With `serde_json` turn on its
@@ -175,6 +178,9 @@
 pub use nncert_bounds as bounds;
 #[doc(inline)]
 pub use nncert_core as core;
+#[cfg(feature = "milp")]
+#[doc(inline)]
+pub use nncert_milp as milp;
 #[doc(inline)]
 pub use nncert_prob as prob;
 #[doc(inline)]

@@ -8,6 +8,7 @@ pub(crate) mod acasxu;
 mod differential;
 pub(crate) mod mnist;
 mod peak;
+pub(crate) mod qnn;
 mod similarity;
 pub(crate) mod smoothing;
 mod verify;
@@ -27,8 +28,11 @@ pub(crate) const VERB: Verb = Verb {
         ("", "verify: NeuroDiff's tasks to the end, on one thread"),
         ("", "similarity: certified radii and probabilities, beside SimCert's"),
         ("", "smoothing: certificates of copies, from scratch, by IRS, and ours"),
+        ("", "qnn: QVIP's tasks, one thread; encodings: its encoding beside the cascade"),
         ("--suite NAME", "verify, similarity: acas, cifar, mnist or all (all)"),
-        ("--limit S", "verify: seconds a task (60 for ACAS Xu, 2 for MNIST); similarity: 10"),
+        ("--limit S", "seconds a task (verify: 60, MNIST 2; qnn, encodings: 60; similarity: 10)"),
+        ("--net N", "qnn: only this network, such as P1-6"),
+        ("--radius R", "qnn: only this radius"),
         ("--epsilon E", "verify: only the tasks of this ε, as it is printed (0.05, 0.01, 1)"),
         ("--model NAME", "smoothing: only this model (digits-mlp, mnist-cnn, cifar-resnet20, ...)"),
         ("--inputs N", "similarity (3), smoothing: images of a model, at most"),
@@ -46,6 +50,8 @@ struct Options {
     epsilon: Option<String>,
     suite: Suite,
     size: smoothing::Size,
+    net: Option<String>,
+    radius: Option<u64>,
 }
 
 impl Options {
@@ -92,6 +98,8 @@ fn run(mut arguments: lexopt::Parser) -> Result<(), Error> {
     while let Some(argument) = arguments.next()? {
         match argument {
             Long("limit") => options.limit = Some(arguments.value()?.parse()?),
+            Long("net") => options.net = Some(arguments.value()?.string()?),
+            Long("radius") => options.radius = Some(arguments.value()?.parse()?),
             Long("epsilon") => options.epsilon = Some(arguments.value()?.string()?),
             Long("suite") => {
                 options.suite = match &*arguments.value()?.string()? {
@@ -123,6 +131,8 @@ fn run(mut arguments: lexopt::Parser) -> Result<(), Error> {
         Some("similarity") => similarity::measure(&data, &options)?,
         Some("smoothing") => smoothing::measure(&data, &options.size)?,
         Some("verify") => verify::measure(&data, &options)?,
+        Some("qnn") => qnn::measure(&data, &options)?,
+        Some("encodings") => qnn::encodings(&data, &options)?,
         Some(other) => return Err(usage(&format!("there is no measurement {other:?}"))),
         None => return Err(usage("which measurement?")),
     };

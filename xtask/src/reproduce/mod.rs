@@ -1,6 +1,7 @@
 //! `cargo xtask reproduce NAME`: the tables and figures of a paper, as a report under `docs/reports`.
 
 mod irs;
+mod qvip;
 mod simcert;
 
 use std::fs;
@@ -18,6 +19,8 @@ pub(crate) const VERB: Verb = Verb {
     options: &[
         ("NAME", "simcert: probabilistic similarity, figure 5, tables 1 and 2"),
         ("", "irs: incremental randomized smoothing, figure 3 and tables 1 to 3"),
+        ("", "qvip: interval analysis (RQ1), table 2 (RQ2), radii (RQ3)"),
+        ("--limit S", "qvip: seconds a task (60)"),
         ("--model NAME", "irs: only this model"),
         ("--inputs N", "simcert: images that table 1 averages over (5); irs: images of a model"),
         ("--samples N", "irs: cached samples of an image"),
@@ -38,9 +41,10 @@ struct Report {
 fn run(mut arguments: lexopt::Parser) -> Result<(), Error> {
     let usage = |what: &str| Error::Usage(format!("{what}; see `cargo xtask reproduce --help`"));
     let (mut name, mut data) = (None, std::env::var_os("NNCERT_DATA"));
-    let mut size = Size::default();
+    let (mut size, mut limit) = (Size::default(), None);
     while let Some(argument) = arguments.next()? {
         match argument {
+            Long("limit") => limit = Some(arguments.value()?.parse()?),
             Long("model") => size.model = Some(arguments.value()?.string()?),
             Long("inputs") => size.inputs = Some(arguments.value()?.parse()?),
             Long("samples") => size.samples = Some(arguments.value()?.parse()?),
@@ -56,6 +60,7 @@ fn run(mut arguments: lexopt::Parser) -> Result<(), Error> {
     let report = match name.as_deref() {
         Some("simcert") => simcert::report(&data, &size)?,
         Some("irs") => irs::report(&data, &size)?,
+        Some("qvip") => qvip::report(&data, limit)?,
         Some(other) => {
             return Err(usage(&format!("there is nothing to reproduce by the name {other:?}")));
         }

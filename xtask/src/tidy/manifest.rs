@@ -15,10 +15,18 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("nncert-prob", &[]),
     ("nncert-bounds", &["nncert-core"]),
     ("nncert-similarity", &["nncert-core", "nncert-prob", "nncert-bounds"]),
+    ("nncert-milp", &["nncert-core", "nncert-bounds"]),
     ("nncert-smoothing", &["nncert-core", "nncert-prob", "nncert-bounds"]),
     (
         "nncert",
-        &["nncert-core", "nncert-prob", "nncert-bounds", "nncert-similarity", "nncert-smoothing"],
+        &[
+            "nncert-core",
+            "nncert-prob",
+            "nncert-bounds",
+            "nncert-similarity",
+            "nncert-smoothing",
+            "nncert-milp",
+        ],
     ),
 ];
 

@@ -1,0 +1,187 @@
+//! Bounds of networks in integers against every input of tiny ones. No slack anywhere.
+
+use nncert_bounds::fixed_point::{
+    FixedPointBounder, IntegerRegion, Multipliers, Norm, dual_bound, integer_intervals,
+};
+use nncert_core::FixedPointNetwork;
+use nncert_core::fixed_point::IntegerInterval;
+use nncert_core::strategies::{fixed_point_input, fixed_point_of};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+/// The most inputs of a region that are enumerated.
+const MAX_INPUTS: u64 = 20_000;
+
+fn inputs(region: &IntegerRegion) -> Vec<Vec<i64>> {
+    let mut all = vec![Vec::new()];
+    for range in region.coordinates() {
+        let longer = |x: &Vec<i64>| {
+            let next = |value| [x.as_slice(), &[value]].concat();
+            (range.lower()..=range.upper()).map(next).collect::<Vec<_>>()
+        };
+        all = all.iter().flat_map(longer).collect();
+    }
+    all.retain(|x| region.contains(x));
+    all
+}
+
+fn is_small(region: &IntegerRegion) -> bool {
+    let lengths = region.coordinates().iter().map(|r| r.lower().abs_diff(r.upper()) + 1);
+    lengths.fold(1u64, u64::saturating_mul) <= MAX_INPUTS
+}
+
+fn case() -> impl Strategy<Value = (FixedPointNetwork, IntegerRegion)> {
+    fixed_point_of(1..=4, 1..=3, 1..=3, 1..=4, 2..=4)
+        .prop_flat_map(|network| {
+            let input = fixed_point_input(&network);
+            (Just(network), input, select(Norm::ALL.to_vec()), 0..=4u64)
+        })
+        .prop_filter_map("too many inputs", |(network, x, norm, radius)| {
+            let region = IntegerRegion::around(&network, x, norm, radius).ok()?;
+            is_small(&region).then_some((network, region))
+        })
+}
+
+fn balls() -> impl Strategy<Value = IntegerRegion> {
+    let range = IntegerInterval::new(-5, 6).unwrap();
+    (vec(-5..=6i64, 1..=3), select(Norm::ALL.to_vec()), 0..=9u64)
+        .prop_map(move |(u, norm, radius)| IntegerRegion::new(u, norm, radius, range).unwrap())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    /// The largest value of a form on a ball is attained, but for L2, where it is a bound; and it
+    /// is what no input exceeds.
+    #[test]
+    fn maxima_are_those_of_the_inputs(region in balls(), c in vec(-50..=50i64, 3)) {
+        let c = &c[..region.dimension()];
+        let value = |x: &Vec<i64>| -> i128 { x.iter().zip(c).map(|(x, c)| i128::from(x * c)).sum() };
+        let largest = inputs(&region).iter().map(value).max().unwrap();
+        if region.norm() == Norm::L2 {
+            prop_assert!(region.maximum(c) >= largest);
+        } else {
+            prop_assert_eq!(region.maximum(c), largest);
+        }
+    }
+
+    /// Points that are pulled into a region are in it.
+    #[test]
+    fn nearest_points_are_inside(region in balls(), x in vec(-9.0..9.0f64, 3), far in 1.0..1e9f64) {
+        let x: Vec<f64> = x[..region.dimension()].iter().map(|x| x * far).collect();
+        prop_assert!(region.contains(&region.nearest(&x)));
+        let (_, point) = region.support(&x);
+        let near = region.nearest(&point);
+        prop_assert!(region.contains(&near));
+        // Where the point is of integers, it is its own.
+        if region.norm() != Norm::L2 {
+            let back: Vec<f64> = near.iter().map(|x| *x as f64).collect();
+            prop_assert_eq!(back, point);
+        }
+    }
+
+    /// Every accumulator of every input is in its range, by intervals, CROWN and α-CROWN; ranges of
+    /// the first layer are attained.
+    #[test]
+    fn ranges_hold_and_the_first_are_attained((network, region) in case()) {
+        let bounder = FixedPointBounder::new(&network);
+        let intervals = integer_intervals(&network, &region).unwrap();
+        let all = [
+            intervals.clone(),
+            bounder.bounds(&region, 0).unwrap().0,
+            bounder.bounds(&region, 10).unwrap().0,
+        ];
+        let traces: Vec<_> =
+            inputs(&region).iter().map(|x| network.trace(x).unwrap()).collect();
+        for layer in 0..network.layers().len() {
+            for neuron in 0..network.layers()[layer].outputs() {
+                let met = || traces.iter().map(|trace| trace[layer + 1].accumulators[neuron]);
+                let (least, most) = (met().min().unwrap(), met().max().unwrap());
+                for bounds in &all {
+                    let range = bounds.accumulators[layer][neuron];
+                    prop_assert!(range.lower() <= least && most <= range.upper());
+                    prop_assert!(range.is_within(intervals.accumulators[layer][neuron]));
+                }
+                if layer == 0 && region.norm() != Norm::L2 {
+                    let range = intervals.accumulators[0][neuron];
+                    prop_assert_eq!((range.lower(), range.upper()), (least, most));
+                }
+            }
+        }
+    }
+
+    /// Any multipliers give a bound, on all of the region and on the part in which accumulators are
+    /// in narrower ranges.
+    #[test]
+    fn any_multipliers_give_a_bound(
+        (network, region) in case(),
+        form in vec(-20..=20i64, 3),
+        lambda in vec(vec(-30..=30i64, 4), 3),
+        cuts in vec(vec(0.0..1.0f64, 4), 3),
+    ) {
+        let mut bounds = integer_intervals(&network, &region).unwrap();
+        for (ranges, cuts) in bounds.accumulators.iter_mut().zip(&cuts).take(1) {
+            for (range, cut) in ranges.iter_mut().zip(cuts) {
+                let at = range.lower() + ((range.upper() - range.lower()) as f64 * cut) as i64;
+                *range = IntegerInterval::new(at, range.upper()).unwrap();
+            }
+        }
+        let widths = network.layers().iter().map(|layer| layer.outputs());
+        let layers = widths.zip(&lambda).map(|(width, row)| row[..width].to_vec()).collect();
+        let form = &form[..network.outputs()];
+        let bound =
+            dual_bound(&network, &region, &bounds, form, &Multipliers { layers }).unwrap();
+        for x in inputs(&region) {
+            let trace = network.trace(&x).unwrap();
+            let inside = trace.iter().skip(1).zip(&bounds.accumulators).all(|(layer, ranges)| {
+                layer.accumulators.iter().zip(ranges).all(|(a, range)| range.contains(*a))
+            });
+            if inside {
+                let outputs = &trace[trace.len() - 1].values;
+                let value: i128 =
+                    outputs.iter().zip(form).map(|(o, c)| i128::from(o * c)).sum();
+                prop_assert!(value <= bound, "{value} > {bound} at {x:?}");
+            }
+        }
+    }
+
+    /// What a search finds is a bound of every property row, and no looser than CROWN.
+    #[test]
+    fn searched_rows_hold((network, region) in case(), form in vec(-3..=3i64, 3)) {
+        let bounder = FixedPointBounder::new(&network);
+        let (bounds, _) = bounder.bounds(&region, 0).unwrap();
+        let form = &form[..network.outputs()];
+        let floats: Vec<f64> = form.iter().map(|c| *c as f64).collect();
+        let search = |steps| {
+            bounder.search(&region, &bounds, &floats, None, f64::NEG_INFINITY, steps)
+        };
+        let largest: i128 = inputs(&region)
+            .iter()
+            .map(|x| {
+                let outputs = network.evaluate(x).unwrap();
+                outputs.iter().zip(form).map(|(o, c)| i128::from(o * c)).sum()
+            })
+            .max()
+            .unwrap();
+        let mut last = i128::MAX;
+        for steps in [1, 50] {
+            let found = search(steps);
+            let proof = bounder.prove(&region, &bounds, form, &found.multipliers).unwrap();
+            prop_assert!(largest <= proof.maximum);
+            // Up to what the rounding of multipliers may cost.
+            prop_assert!(proof.maximum <= last.saturating_add(1));
+            last = proof.maximum;
+        }
+    }
+}
+
+/// QVIP's bound of a coordinate of the L2 ball, the root of the radius, leaves out inputs.
+#[test]
+fn coordinates_of_the_l2_ball_reach_its_radius() {
+    let range = IntegerInterval::new(0, 63).unwrap();
+    let region = IntegerRegion::new(vec![10, 2], Norm::L2, 4, range).unwrap();
+    assert!(region.contains(&[14, 2]) && !region.contains(&[14, 3]));
+    assert_eq!(region.coordinates()[0], IntegerInterval::new(6, 14).unwrap());
+    assert_eq!(region.distance(&[13, 4]), Some(4));
+}

@@ -1,0 +1,134 @@
+//! HiGHS as a solver of models.
+
+use std::time::Duration;
+
+use highs::{Col, HighsModelStatus, HighsSolutionStatus, RowProblem, Sense};
+
+use crate::model::{Column, Model, ModelError, ModelSink, Row, Variable, check_number};
+use crate::solver::{Answer, Solver};
+
+/// The solver HiGHS, on one thread.
+///
+/// Its options are few. Heuristics are off by default: they search for witnesses, and the attack
+/// has done that.
+///
+/// HiGHS has been wrong: its tracker knows feasible models that it calls infeasible. Rows of
+/// integers keep tolerances from being the reason, and no more; what must be certain is
+/// decided by [`verify`](crate::verify) alone.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Highs {
+    /// The share of time for heuristics, from 0 to 1.
+    pub heuristics: f64,
+    /// How far a value may be from an integer.
+    pub tolerance: f64,
+    /// Whether presolve runs.
+    pub presolve: bool,
+}
+
+impl Default for Highs {
+    fn default() -> Self {
+        Self { heuristics: 0.0, tolerance: 1e-7, presolve: true }
+    }
+}
+
+/// A problem that an encoding writes to.
+#[derive(Debug, Default)]
+pub struct HighsSink {
+    problem: RowProblem,
+    columns: Vec<Col>,
+    maximise: Option<Variable>,
+}
+
+impl ModelSink for HighsSink {
+    fn column(&mut self, column: Column) -> Result<Variable, ModelError> {
+        let Column { lower, upper, integer, origin } = column;
+        if lower > upper {
+            return Err(ModelError::Empty { origin });
+        }
+        check_number(lower)?;
+        check_number(upper)?;
+        let variable = Variable(self.columns.len());
+        let cost = if self.maximise == Some(variable) { 1.0 } else { 0.0 };
+        let range = lower as f64..=upper as f64;
+        self.columns.push(if integer {
+            self.problem.add_integer_column(cost, range)
+        } else {
+            self.problem.add_column(cost, range)
+        });
+        Ok(variable)
+    }
+
+    fn row(&mut self, row: Row) -> Result<(), ModelError> {
+        let mut terms = Vec::with_capacity(row.terms.len());
+        for (variable, c) in &row.terms {
+            check_number(*c)?;
+            let column = self.columns.get(variable.0);
+            let missing = ModelError::Variable { variable: variable.0 };
+            terms.push((*column.ok_or(missing)?, *c as f64));
+        }
+        row.lower.into_iter().chain(row.upper).try_for_each(check_number)?;
+        let lower = row.lower.map_or(f64::NEG_INFINITY, |lower| lower as f64);
+        let upper = row.upper.map_or(f64::INFINITY, |upper| upper as f64);
+        self.problem.add_row(lower..=upper, terms);
+        Ok(())
+    }
+}
+
+impl Solver for Highs {
+    fn name(&self) -> String {
+        "HiGHS 1.16 (highs 2.4)".to_owned()
+    }
+
+    fn options(&self) -> String {
+        let Self { heuristics, tolerance, presolve } = self;
+        let presolve = if *presolve { "choose" } else { "off" };
+        format!(
+            "threads=1 mip_heuristic_effort={heuristics} mip_feasibility_tolerance={tolerance:e} \
+             primal_feasibility_tolerance={tolerance:e} presolve={presolve}"
+        )
+    }
+
+    fn solve(
+        &self,
+        model: &Model,
+        maximise: Option<Variable>,
+        time: Option<Duration>,
+    ) -> Result<Answer, ModelError> {
+        let refused = |_| ModelError::Refused;
+        if time.is_some_and(|time| time.is_zero()) {
+            return Ok(Answer::Unknown);
+        }
+        // HiGHS has a status of its own for models without columns.
+        let empty = |row: &Row| row.terms.is_empty();
+        let misses =
+            |row: &Row| row.lower.is_some_and(|l| l > 0) || row.upper.is_some_and(|u| u < 0);
+        if model.rows.iter().any(|row| empty(row) && misses(row)) {
+            return Ok(Answer::Infeasible);
+        }
+        if model.columns.is_empty() {
+            return Ok(Answer::Solution(Vec::new()));
+        }
+        let mut sink = HighsSink { maximise, ..HighsSink::default() };
+        model.write(&mut sink)?;
+        let mut highs = sink.problem.try_optimise(Sense::Maximise).map_err(refused)?;
+        let set = |_| ModelError::Refused;
+        highs.try_set_option("threads", 1).map_err(set)?;
+        highs.try_set_option("parallel", "off").map_err(set)?;
+        highs.try_set_option("mip_heuristic_effort", self.heuristics).map_err(set)?;
+        highs.try_set_option("mip_feasibility_tolerance", self.tolerance).map_err(set)?;
+        highs.try_set_option("primal_feasibility_tolerance", self.tolerance).map_err(set)?;
+        highs
+            .try_set_option("presolve", if self.presolve { "choose" } else { "off" })
+            .map_err(set)?;
+        if let Some(time) = time {
+            highs.try_set_option("time_limit", time.as_secs_f64()).map_err(set)?;
+        }
+        let solved = highs.try_solve().map_err(refused)?;
+        let found = solved.primal_solution_status() == HighsSolutionStatus::Feasible;
+        Ok(match solved.status() {
+            HighsModelStatus::Infeasible => Answer::Infeasible,
+            _ if found => Answer::Solution(solved.get_solution().columns().to_vec()),
+            _ => Answer::Unknown,
+        })
+    }
+}

@@ -1,0 +1,79 @@
+//! `reproduce qvip`: interval analysis, robustness, certificates and radii beside the paper's.
+
+use std::path::Path;
+
+use serde_json::Value as Json;
+
+use super::Report;
+use crate::measure::qnn;
+use crate::verb::Error;
+
+/// Seconds a task, if nothing else is asked for.
+const LIMIT: f64 = 60.0;
+
+pub(super) fn report(data: &Path, limit: Option<f64>) -> Result<Report, Error> {
+    let limit = limit.unwrap_or(LIMIT);
+    let figure = |words: &[&str]| {
+        let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+        qnn::run(data, limit, &words)
+    };
+    let sizes = figure(&["--sizes"])?;
+    let radii = figure(&["--radii"])?;
+    let verdicts = figure(&["--with", "cascade", "--certify"])?;
+    let text = text(limit, &sizes, &verdicts, &radii);
+    Ok(Report { name: "qvip", text, pictures: Vec::new() })
+}
+
+fn text(limit: f64, sizes: &Json, verdicts: &Json, radii: &Json) -> String {
+    let mut text = String::from("# QVIP\n\nWritten by `cargo xtask reproduce qvip`. ");
+    text += "The networks, and the results that ours stand beside, are those of the paper.\n\n";
+    text += "## Interval analysis (RQ1)\n\n";
+    text += "Booleans and coefficients of the encoding `Qvip` on P1-6, L∞, mean over the images; \
+             the share that interval analysis removes, and the size of `Compact`.\n\n";
+    text += "| r | Booleans, all | with intervals | removed | coefficients removed | `Compact`: Booleans |\n\
+             |---|---|---|---|---|---|\n";
+    for row in sizes["sizes"].as_array().into_iter().flatten() {
+        let number = |key: &str| row[key].as_f64().unwrap_or(0.0);
+        let share = |a: &str, b: &str| 100.0 * (1.0 - number(b) / number(a).max(1.0));
+        text += &format!(
+            "| {} | {:.0} | {:.0} | {:.1} % | {:.1} % | {:.0} |\n",
+            row["r"],
+            number("full_booleans"),
+            number("booleans"),
+            share("full_booleans", "booleans"),
+            share("full_terms", "terms"),
+            number("compact_booleans"),
+        );
+    }
+    text += &format!("\n## Robustness (RQ2, table 2)\n\nOne thread, {limit} s a task.\n\n");
+    text += &qnn::table(verdicts);
+    text += "\n\n## Certificates\n\n| network | r | certificates | bytes each | ms to check each |\n\
+             |---|---|---|---|---|\n";
+    for cell in verdicts["cells"].as_array().into_iter().flatten() {
+        let count = cell["certificates"].as_f64().unwrap_or(0.0);
+        let each = |key: &str| cell[key].as_f64().unwrap_or(0.0) / count.max(1.0);
+        text += &format!(
+            "| {} | {} | {count} | {:.0} | {:.1} |\n",
+            cell["net"].as_str().unwrap_or_default(),
+            cell["r"],
+            each("certificate_bytes"),
+            1000.0 * each("check_seconds"),
+        );
+    }
+    text += "\n## Maximum robustness radius (RQ3)\n\n";
+    text += "| network | images | decided | published | agree | differ | seconds, mean |\n\
+             |---|---|---|---|---|---|---|\n";
+    for row in radii["radii"].as_array().into_iter().flatten() {
+        text += &format!(
+            "| {} | {} | {} | {} | {} | {} | {:.1} |\n",
+            row["net"].as_str().unwrap_or_default(),
+            row["images"],
+            row["decided"],
+            row["published"],
+            row["agree"],
+            row["differ"],
+            row["mean_seconds"].as_f64().unwrap_or(0.0),
+        );
+    }
+    text
+}
