@@ -202,6 +202,7 @@ fn run(
     verdicts: &BTreeMap<(String, u64, usize), bool>,
 ) -> Result<Json, Failure> {
     let (mut tasks, mut solved, mut disagreements, mut compared, mut published) = (0, 0, 0, 0, 0);
+    let mut elsewhere = 0;
     let (mut seconds, mut by_stage, mut instances) = (0.0, BTreeMap::new(), Vec::new());
     let mut checked = (0usize, 0usize, 0.0f64);
     let count = options.images.unwrap_or(usize::MAX);
@@ -240,19 +241,23 @@ fn run(
             checked.2 += start.elapsed().as_secs_f64();
         }
         let theirs = verdicts.get(&(cell.net.clone(), cell.radius, id)).copied();
-        let theirs = theirs.filter(|_| by_image);
-        published += usize::from(theirs.is_some());
+        published += usize::from(by_image && theirs.is_some());
         solved += usize::from(robust.is_some());
         seconds += elapsed.as_secs_f64();
         *by_stage.entry(stage.name()).or_insert(0) += usize::from(robust.is_some());
         let disagrees = matches!((robust, theirs), (Some(ours), Some(theirs)) if ours != theirs);
-        compared += usize::from(robust.is_some() && theirs.is_some());
-        disagreements += usize::from(disagrees);
+        compared += usize::from(by_image && robust.is_some() && theirs.is_some());
+        disagreements += usize::from(by_image && disagrees);
+        elsewhere += usize::from(!by_image && disagrees);
         eprintln!(
             "{} r={} {id}: {report}{}",
             cell.net,
             cell.radius,
-            if disagrees { " DISAGREES" } else { "" }
+            match (disagrees, by_image) {
+                (false, _) => "",
+                (true, true) => " DISAGREES",
+                (true, false) => " differs from a verdict that is not by image",
+            }
         );
         instances.push(json!({
             "id": id, "verdict": verdict.name(), "stage": stage.name(), "nodes": nodes,
@@ -268,6 +273,7 @@ fn run(
     Ok(json!({
         "net": cell.net, "r": cell.radius, "by_image": by_image, "tasks": tasks, "solved": solved,
         "published_solved": published, "compared": compared, "disagreements": disagreements,
+        "differ_where_not_by_image": elsewhere,
         "seconds": seconds, "by_stage": by_stage,
         "certificates": checked.0, "certificate_bytes": checked.1, "check_seconds": checked.2,
         "instances": instances,
