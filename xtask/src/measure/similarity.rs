@@ -7,6 +7,7 @@
 //! | `radius_ratio_to_worst_case` | by the radius of the same bounds without probability |
 //! | `radius_ratio_to_forward_worst_case` | by that of forward propagation, the worst case of the paper |
 //! | `radius_ratio_to_limit` | by the radius at which samples cross the confidence: at most 1 |
+//! | `without_a_radius_of_simcert` | pairs where SimCert certifies no ball at all: not in its ratio |
 //! | `at_the_domain` | at each confidence: pairs for which samples never cross it |
 //! | `bab_width`, `bisection_width` | `γ_max - γ_min` on ACAS Xu after so many seconds on one thread, ε = 0.01, mean: our branch and bound, and bisection with SimCert's bounds |
 //! | `bab_width_at_half`, `bisection_width_at_half` | the same with the hardest ε: half of the box keeps it, by samples |
@@ -206,6 +207,8 @@ impl Results {
     fn report(self) -> Measurement {
         let to = |way: usize| self.ratios(|pair, index| pair.radii[way][index]);
         let limit = self.ratios(|pair, index| pair.limit[index]);
+        let without =
+            self.pairs.iter().filter(|pair| pair.radii[3].iter().all(|r| *r <= 0.0)).count();
         let at_the_domain = |(index, confidence): (usize, &f64)| {
             let count = self.pairs.iter().filter(|pair| pair.limit[index] >= 1.0).count();
             (confidence.to_string(), json!(count))
@@ -229,6 +232,7 @@ impl Results {
             "radius_ratio_to_worst_case": to(0),
             "radius_ratio_to_forward_worst_case": to(2),
             "radius_ratio_to_limit": limit,
+            "without_a_radius_of_simcert": without,
             "at_the_domain": at_the_domain,
             "acas_pairs": self.acas.len(),
             "bab_width": widths(&self.acas, |pair| pair.bab.0),

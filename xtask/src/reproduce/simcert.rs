@@ -118,8 +118,10 @@ impl Figure {
                 mean(2)
             );
         }
-        text += "\nWhat to see: the paper's claim that Bernstein's inequality is never behind \
-                 Hoeffding's, and how far both are from what the same number of boxes allows.\n";
+        text += "\nWhat to see: the paper finds SimCert ahead of PROVEN nearly everywhere; on these boxes it \
+                 is so on a few, and as often slightly behind, since what is left undecided is undecided by \
+                 the bound of the difference, not by its tail. The same number of boxes decides all of them \
+                 with joint bounds.\n";
         text
     }
 
@@ -255,7 +257,10 @@ impl Table {
             let name = name.trim_start_matches("CIFAR 5x2048, ").trim_end_matches(" pruned");
             let _ = writeln!(text, "| {name} | {epsilon} |{cells} {} |", figure(samples));
         }
-        text += "\nWhat to see: the order of the columns, as in the paper, at every ratio.\n";
+        text += "\nWhat to see: the paper's order of columns needs bounds that hold anything. SimCert's \
+                 forward propagation, made sound by splitting weights by sign, grows so fast through five \
+                 layers of 2048 neurons that it certifies no radius above 1e-9 here, with any tail. The \
+                 joint bound does, and at 99.99 % the exact tail adds 13 to 42 % to it.\n";
         text
     }
 
