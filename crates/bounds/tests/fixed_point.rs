@@ -127,7 +127,7 @@ proptest! {
                 *range = IntegerInterval::new(at, range.upper()).unwrap();
             }
         }
-        let widths = network.layers().iter().map(|layer| layer.outputs());
+        let widths = network.layers().iter().map(nncert_core::fixed_point::FixedPointLayer::outputs);
         let layers = widths.zip(&lambda).map(|(width, row)| row[..width].to_vec()).collect();
         let form = &form[..network.outputs()];
         let bound =
