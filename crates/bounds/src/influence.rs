@@ -9,6 +9,10 @@
 //! score_i = Σ_rows |c_i| w_i + Σ_neurons weight_j · gap_j · |a_ji| w_i / (u_j - l_j)
 //! ```
 //!
+//! A row on `(δ̂, x̂)` weighs the gap of the faces of `δ`, and that of the lines of `x` as
+//! well: a face is exact, whatever its gap, once the neuron is on one side of its kink. (With
+//! the faces alone, property 7 of ACAS Xu took 1.26 times as many boxes.)
+//!
 //! Heuristic: it chooses where to cut, and no bound depends on it.
 
 use nncert_core::Interval;
@@ -97,7 +101,7 @@ impl Influence {
             for ((weight, (face, line)), (d, x)) in
                 weights.iter_mut().zip(gaps).zip(delta.iter().zip(x))
             {
-                *weight += d.abs() * face + x.abs() * line;
+                *weight += d.abs() * (face + line) + x.abs() * line;
             }
         }
         for (weight, shares) in weights.iter().zip(shares) {
