@@ -65,8 +65,8 @@ impl Default for VerifyOptions {
 ///     values,
 ///     vec![layer(dmatrix![9, -20; 24, 17])?, layer(dmatrix![-12, 10; 13, 7])?],
 /// )?;
-/// let property = Property::same_class_as(&network, &[10, 2])?;
-/// let region = IntegerRegion::around(&network, vec![10, 2], Norm::Linf, 1)?;
+/// let property = Property::same_class_as(&network, &[2, 10])?;
+/// let region = IntegerRegion::around(&network, vec![2, 10], Norm::Linf, 1)?;
 /// let report = verify(&network, &region, &property, &VerifyOptions::default())?;
 /// assert_eq!(report.verdict, Verdict::Robust);
 /// check(&network, &region, &property, &report.certificate.unwrap())?;
