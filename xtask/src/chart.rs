@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use crate::svg::{escape, line, text};
+use crate::svg::{CARD, GRID, INK, SOFT, escape, line, nice, text};
 
 /// A picture.
 pub(crate) struct Chart {
@@ -45,8 +45,6 @@ const LEFT: f64 = 84.0;
 const RIGHT: f64 = 610.0;
 const TOP: f64 = 72.0;
 const BOTTOM: f64 = 440.0;
-const INK: &str = "#22262b";
-const SOFT: &str = "#5d646d";
 const COLOURS: [&str; 7] =
     ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"];
 
@@ -54,9 +52,7 @@ impl Axis {
     /// From 0 to a round number of at least `most`, in a few steps.
     pub(crate) fn from_zero(label: &str, most: f64) -> Self {
         let most = if most > 0.0 { most } else { 1.0 };
-        let power = 10f64.powf((most / 5.0).log10().floor());
-        let step = [1.0, 2.0, 5.0, 10.0].into_iter().find(|f| f * power * 5.0 >= most * 0.999);
-        let step = step.unwrap_or(10.0) * power;
+        let step = nice(most / 5.0);
         let decimals = (-step.log10().floor()).max(0.0) as usize;
         let count = (most / step - 1e-9).ceil() as u32;
         let tick = |tick: u32| {
@@ -75,7 +71,7 @@ impl Chart {
              width=\"{WIDTH}\" height=\"{HEIGHT}\" role=\"img\" \
              font-family=\"Helvetica Neue, Helvetica, Arial, Liberation Sans, sans-serif\">\n\
              <title>{}</title>\n\
-             <rect x=\"1\" y=\"1\" width=\"{}\" height=\"{}\" rx=\"12\" fill=\"#fdfcf9\" \
+             <rect x=\"1\" y=\"1\" width=\"{}\" height=\"{}\" rx=\"12\" fill=\"{CARD}\" \
              stroke=\"#d8d5cc\"/>\n",
             escape(&self.title),
             WIDTH - 2.0,
@@ -83,14 +79,15 @@ impl Chart {
         );
         let bold = "font-size=\"19\" font-weight=\"700\"";
         text(&mut svg, (28.0, 40.0), "start", bold, INK, &self.title);
+        let grid = format!("stroke=\"{GRID}\"");
         for (value, label) in &self.x.ticks {
             let x = self.place_x(*value);
-            line(&mut svg, (x, TOP), (x, BOTTOM), "stroke=\"#e4e2dc\"");
+            line(&mut svg, (x, TOP), (x, BOTTOM), &grid);
             text(&mut svg, (x, BOTTOM + 21.0), "middle", "font-size=\"13\"", SOFT, label);
         }
         for (value, label) in &self.y.ticks {
             let y = self.place_y(*value);
-            line(&mut svg, (LEFT, y), (RIGHT, y), "stroke=\"#e4e2dc\"");
+            line(&mut svg, (LEFT, y), (RIGHT, y), &grid);
             text(&mut svg, (LEFT - 9.0, y + 4.5), "end", "font-size=\"13\"", SOFT, label);
         }
         line(&mut svg, (LEFT, BOTTOM), (RIGHT, BOTTOM), "stroke=\"#9aa0a6\"");

@@ -10,7 +10,7 @@ use super::curve::Curves;
 use super::rounding::{down, places};
 use super::row::GAMMA;
 use super::way::{BEST, CURVES, WORST_CASE};
-use crate::svg::{escape, line, text};
+use crate::svg::{CARD, GRID, INK, SOFT, escape, line, nice, text};
 
 /// The words around the picture.
 pub(super) struct Caption {
@@ -33,11 +33,6 @@ const TOP: f64 = 118.0;
 const BOTTOM: f64 = 512.0;
 /// Between the baselines of two labels.
 const LABEL: f64 = 21.0;
-
-const INK: &str = "#22262b";
-const SOFT: &str = "#5d646d";
-const GRID: &str = "#e4e2dc";
-const CARD: &str = "#fdfcf9";
 
 /// How a curve looks, in the order of [`CURVES`].
 struct Style {
@@ -95,13 +90,6 @@ impl Scale {
         let count = ((high - low) / self.step).round() as u32;
         (0..=count).map(|tick| low + f64::from(tick) * self.step).collect()
     }
-}
-
-/// 1, 2 or 5 times a power of ten, at least `step`.
-fn nice(step: f64) -> f64 {
-    let power = 10f64.powf(step.log10().floor());
-    let factor = [1.0, 2.0, 5.0].into_iter().find(|factor| factor * power >= step * (1.0 - 1e-9));
-    factor.unwrap_or(10.0) * power
 }
 
 /// The picture.
@@ -318,13 +306,5 @@ mod tests {
         assert!(sorted[0] >= TOP && sorted[6] <= BOTTOM);
         assert!(spread[4] < spread[5] && spread[2] < spread[1] && spread[0] < spread[3]);
         assert_eq!(apart(&[200.0, 300.0]), [200.0, 300.0]);
-    }
-
-    #[test]
-    fn steps_are_round() {
-        let steps = [0.0123, 0.01, 0.03, 0.7, 6.0].map(nice);
-        for (step, expected) in steps.into_iter().zip([0.02, 0.01, 0.05, 1.0, 10.0]) {
-            assert!((step / expected - 1.0).abs() < 1e-9, "{step}");
-        }
     }
 }

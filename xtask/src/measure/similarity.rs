@@ -28,15 +28,15 @@ use super::acasxu::{Acas, log, properties};
 use super::smoothing::Size;
 use super::{Measurement, Options};
 use crate::simcert::{
-    Budget, CERTAIN, OURS, Radii, SIMCERT, Subject, WORST_CASE, Way, bisection, cifar, limit,
-    mnist, quantiles, radii,
+    Budget, CERTAIN, OURS, SIMCERT, Subject, WORST_CASE, Way, bisection, cifar, limit, mnist,
+    quantiles, radii_of,
 };
 use crate::verb::{Error, failed};
 
 const CONFIDENCES: [f64; 5] = [0.05, 0.25, 0.5, 0.75, 0.9999];
-const WAYS: [&Way; 4] = [&CERTAIN, &OURS, &WORST_CASE, &SIMCERT];
-/// At whose radius the search begins: one without probability is certified for all.
-const KNOWN: [Option<usize>; 4] = [None, Some(0), None, Some(2)];
+/// Each with the way at whose radius its search begins.
+const WAYS: [(&Way, Option<usize>); 4] =
+    [(&CERTAIN, None), (&OURS, Some(0)), (&WORST_CASE, None), (&SIMCERT, Some(2))];
 /// The pairs of a large network take long: one image each.
 const CIFAR_IMAGES: usize = 1;
 const IMAGES: usize = 3;
@@ -138,11 +138,7 @@ struct AcasPair {
 impl Results {
     fn radii(&mut self, subject: &Subject, samples: usize) -> Result<(), Error> {
         for place in &subject.places {
-            let mut found: Vec<Radii> = Vec::new();
-            for (way, known) in WAYS.iter().zip(KNOWN) {
-                let known = known.map(|known| &found[known]);
-                found.push(radii(subject, place, way, &CONFIDENCES, known)?);
-            }
+            let found = radii_of(subject, place, &WAYS, &CONFIDENCES)?;
             let seconds = found.iter().map(|one| one.seconds).collect();
             let found: Vec<Vec<f64>> = found.into_iter().map(|one| one.radii).collect();
             let start = found[1].last().copied().unwrap_or(0.0);
@@ -221,7 +217,7 @@ impl Results {
         let seconds: BTreeMap<&str, Option<f64>> = WAYS
             .iter()
             .enumerate()
-            .map(|(way, name)| {
+            .map(|(way, (name, _))| {
                 let large = self.pairs.iter().filter(|pair| pair.name.starts_with("CIFAR"));
                 (name.name, mean(&large.map(|pair| pair.seconds[way]).collect::<Vec<_>>()))
             })
@@ -285,7 +281,7 @@ fn mean(values: &[f64]) -> Option<f64> {
 impl Pair {
     fn line(&self) -> String {
         let mut line = format!("{}, image {}:", self.name, self.image);
-        for (way, radii) in WAYS.iter().zip(&self.radii) {
+        for ((way, _), radii) in WAYS.iter().zip(&self.radii) {
             let _ = write!(line, "\n  {:<20}{radii:.4?}", way.name);
         }
         let _ = write!(line, "\n  {:<20}{:.4?}", "samples cross at", self.limit);
@@ -294,9 +290,9 @@ impl Pair {
 
     fn json(&self) -> Json {
         let radii: BTreeMap<&str, &Vec<f64>> =
-            WAYS.iter().map(|way| way.name).zip(&self.radii).collect();
+            WAYS.iter().map(|(way, _)| way.name).zip(&self.radii).collect();
         let seconds: BTreeMap<&str, f64> =
-            WAYS.iter().map(|way| way.name).zip(self.seconds.iter().copied()).collect();
+            WAYS.iter().map(|(way, _)| way.name).zip(self.seconds.iter().copied()).collect();
         json!({
             "pair": self.name,
             "image": self.image,

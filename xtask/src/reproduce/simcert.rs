@@ -11,7 +11,7 @@ use crate::measure::acasxu::{Acas, properties};
 use crate::measure::smoothing::Size;
 use crate::simcert::{
     Budget, CERTAIN, OURS, PROVEN, Radii, SIMCERT, Subject, WORST_CASE, Way, bisection, cifar,
-    limit, mnist, radii,
+    limit, mnist, radii_of,
 };
 use crate::verb::{Error, failed};
 
@@ -155,34 +155,34 @@ struct Table {
 
 struct Row {
     subject: Subject,
-    /// By way, by place.
+    /// By place, by way.
     radii: Vec<Vec<Radii>>,
     /// By place, by confidence.
     limits: Vec<Vec<f64>>,
 }
 
-const WAYS: [&Way; 5] = [&WORST_CASE, &PROVEN, &SIMCERT, &CERTAIN, &OURS];
-/// At whose radius the search begins: one without probability is certified for all.
-const KNOWN: [Option<usize>; 5] = [None, Some(0), Some(0), None, Some(3)];
+/// Each with the way at whose radius its search begins.
+const WAYS: [(&Way, Option<usize>); 5] = [
+    (&WORST_CASE, None),
+    (&PROVEN, Some(0)),
+    (&SIMCERT, Some(0)),
+    (&CERTAIN, None),
+    (&OURS, Some(3)),
+];
 
 impl Table {
     fn measure(subjects: Vec<Subject>, confidences: &[f64], samples: usize) -> Result<Self, Error> {
         let mut rows = Vec::new();
         for subject in subjects {
             eprintln!("{}", subject.name);
-            let mut found: Vec<Vec<Radii>> = Vec::new();
-            for (way, known) in WAYS.iter().zip(KNOWN) {
-                let known = |place: usize| known.map(|known| &found[known][place]);
-                let each = subject.places.iter().enumerate();
-                let each =
-                    each.map(|(at, place)| radii(&subject, place, way, confidences, known(at)));
-                found.push(each.collect::<Result<_, Error>>()?);
-            }
-            let radii = found;
-            let limits = subject.places.iter().zip(&radii[4]);
+            let each = subject.places.iter();
+            let radii: Vec<Vec<Radii>> = each
+                .map(|place| radii_of(&subject, place, &WAYS, confidences))
+                .collect::<Result<_, Error>>()?;
+            let limits = subject.places.iter().zip(&radii);
             let limits = limits
-                .map(|(place, ours)| {
-                    let start = ours.radii.last().copied().unwrap_or(0.0);
+                .map(|(place, found)| {
+                    let start = found[4].radii.last().copied().unwrap_or(0.0);
                     limit(&subject, place, confidences, start, samples)
                 })
                 .collect::<Result<_, Error>>()?;
@@ -212,7 +212,7 @@ impl Table {
                  |---|---|---|---|---|---|---|\n",
                 places.len()
             );
-            for (index, way) in WAYS.iter().enumerate() {
+            for (index, (way, _)) in WAYS.iter().enumerate() {
                 let means =
                     row.means(index).iter().map(|r| format!(" {r:.5} |")).collect::<String>();
                 let _ = writeln!(text, "| {} |{means} {:.2} |", way.name, row.seconds(index));
@@ -278,7 +278,7 @@ impl Table {
                 to: (CONFIDENCES.len() - 1) as f64,
                 ticks: CONFIDENCES.iter().enumerate().map(tick).collect(),
             };
-            let series = WAYS.iter().enumerate().map(|(index, way)| Series {
+            let series = WAYS.iter().enumerate().map(|(index, (way, _))| Series {
                 name: way.name.to_owned(),
                 mark: Mark::Line,
                 points: row.means(index).iter().enumerate().map(|(x, y)| (x as f64, *y)).collect(),
@@ -299,7 +299,7 @@ impl Table {
 impl Row {
     /// By confidence.
     fn means(&self, way: usize) -> Vec<f64> {
-        means(self.radii[way].iter().map(|one| &one.radii[..]))
+        means(self.radii.iter().map(|place| &place[way].radii[..]))
     }
 
     fn mean_limits(&self) -> Vec<f64> {
@@ -307,8 +307,8 @@ impl Row {
     }
 
     fn seconds(&self, way: usize) -> f64 {
-        let each = &self.radii[way];
-        each.iter().map(|one| one.seconds).sum::<f64>() / each.len().max(1) as f64
+        let each = self.radii.iter().map(|place| place[way].seconds);
+        each.sum::<f64>() / self.radii.len().max(1) as f64
     }
 }
 

@@ -11,4 +11,4 @@ mod ways;
 pub(crate) use self::bisection::{Budget, bisection};
 pub(crate) use self::limit::{limit, quantiles};
 pub(crate) use self::subjects::{Subject, cifar, mnist};
-pub(crate) use self::ways::{CERTAIN, OURS, PROVEN, Radii, SIMCERT, WORST_CASE, Way, radii};
+pub(crate) use self::ways::{CERTAIN, OURS, PROVEN, Radii, SIMCERT, WORST_CASE, Way, radii_of};

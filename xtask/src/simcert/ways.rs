@@ -39,9 +39,25 @@ pub(crate) struct Radii {
     pub(crate) seconds: f64,
 }
 
+/// The radii of several ways around one place. A search begins at the radius of the way
+/// that `known` names, an earlier one without probability: that is certified for all.
+pub(crate) fn radii_of(
+    subject: &Subject,
+    place: &Place,
+    ways: &[(&Way, Option<usize>)],
+    confidences: &[f64],
+) -> Result<Vec<Radii>, Error> {
+    let mut found: Vec<Radii> = Vec::new();
+    for (way, known) in ways {
+        let known = known.map(|known| &found[known]);
+        found.push(radii(subject, place, way, confidences, known)?);
+    }
+    Ok(found)
+}
+
 /// The certified radius at each confidence; the last is timed. A search begins at a radius
 /// that is known to be certified, if there is one.
-pub(crate) fn radii(
+fn radii(
     subject: &Subject,
     place: &Place,
     way: &Way,
