@@ -102,6 +102,30 @@ impl Network {
         self.shapes[0].len()
     }
 
+    /// The network with its output flattened and an affine layer behind it: differences of
+    /// classes, say, or one score out of many.
+    ///
+    /// # Errors
+    ///
+    /// [`NetworkError`] for a layer that does not take the network's outputs, or has weights
+    /// that are not finite.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use nalgebra::{dmatrix, dvector};
+    /// # use nncert_core::{Affine, Network};
+    /// let network = Network::relu_mlp(vec![Affine::new(dmatrix![1.0; 3.0], dvector![0.0, 0.5])])?;
+    /// let margin = network.followed_by(Affine::new(dmatrix![1.0, -1.0], dvector![0.0]))?;
+    /// assert_eq!(margin.evaluate(&[1.0])?.as_slice(), [-2.5]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn followed_by(&self, last: Affine) -> Result<Self, NetworkError> {
+        let behind = [Layer::Flatten, last.into()];
+        let layers = self.layers.iter().cloned().chain(behind).collect();
+        Self::new(self.shapes[0].clone(), layers)
+    }
+
     /// The number of outputs.
     #[must_use]
     pub fn outputs(&self) -> usize {

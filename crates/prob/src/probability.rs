@@ -55,12 +55,14 @@ impl Probability {
     }
 
     /// The least probability that is at least `bound`: NaN and everything above one become one.
-    pub(crate) fn from_upper_bound(bound: f64) -> Self {
+    #[must_use]
+    pub fn from_upper_bound(bound: f64) -> Self {
         if bound < 1.0 { Self(bound.max(0.0)) } else { Self::ONE }
     }
 
     /// The greatest probability that is at most `bound`: NaN and everything below zero become zero.
-    pub(crate) fn from_lower_bound(bound: f64) -> Self {
+    #[must_use]
+    pub fn from_lower_bound(bound: f64) -> Self {
         if bound > 0.0 { Self(bound.min(1.0)) } else { Self::ZERO }
     }
 

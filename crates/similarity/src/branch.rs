@@ -343,8 +343,7 @@ impl<'a, J: Fn(&PairBounds) -> (Probability, Probability)> Tree<'a, J> {
             let differ = node.upper.complement_down().get();
             outside = add_down(outside, mul_down(node.weight, differ));
         }
-        let known =
-            |value: f64| Probability::new(value.clamp(0.0, 1.0)).unwrap_or(Probability::ZERO);
+        let known = Probability::from_lower_bound;
         (known(inside), known(outside).complement_up())
     }
 

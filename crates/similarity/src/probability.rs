@@ -240,21 +240,32 @@ impl<D: Distribution> Output<'_, D> {
         }
         let not_above = self.tail(lower, |form| form.lower_tail(epsilon, self.tail));
         let not_below = self.tail(upper, |form| form.upper_tail(-epsilon, self.tail));
-        let inside = sub_up(add_up(not_above.get(), not_below.get()), 1.0);
-        Probability::new(inside.clamp(0.0, 1.0)).unwrap_or(Probability::ONE)
+        Probability::from_upper_bound(sub_up(add_up(not_above.get(), not_below.get()), 1.0))
     }
 
-    /// A tail of a form over the free inputs; 1 when the form is not finite.
     fn tail(
         &self,
         form: &AffineForm,
         tail: impl FnOnce(&LinearForm<'_, D>) -> Probability,
     ) -> Probability {
-        let free = self.bounds.region.free().iter();
-        let coefficients: Vec<f64> = free.map(|&input| form.coefficients[input]).collect();
-        LinearForm::new(&coefficients, form.constant, self.inputs)
-            .map_or(Probability::ONE, |form| tail(&form))
+        tail_of(form, self.bounds.region.free(), self.inputs, tail)
     }
+}
+
+/// The coefficients of a form on the free inputs.
+pub(crate) fn on_free(form: &AffineForm, free: &[usize]) -> Vec<f64> {
+    free.iter().map(|&input| form.coefficients[input]).collect()
+}
+
+/// A tail of a form over the free inputs, whose laws these are; 1 when the form is not finite.
+pub(crate) fn tail_of<D: Distribution>(
+    form: &AffineForm,
+    free: &[usize],
+    inputs: &[D],
+    tail: impl FnOnce(&LinearForm<'_, D>) -> Probability,
+) -> Probability {
+    LinearForm::new(&on_free(form, free), form.constant, inputs)
+        .map_or(Probability::ONE, |form| tail(&form))
 }
 
 impl fmt::Display for ProbabilityInterval {

@@ -7,11 +7,11 @@ use std::time::Instant;
 use nalgebra::{DMatrix, DVector};
 use nncert_bounds::{AffineForm, Bisection, Envelope, MAX_CLASSES, PairBounds};
 use nncert_core::directed::{add_up, sub_down};
-use nncert_core::{Affine, Layer, Network, PairedNetworks, Region};
+use nncert_core::{Affine, Network, PairedNetworks, Region};
 use nncert_prob::{LinearForm, Probability, Tail, Uniform};
 
 use crate::branch::Tree;
-use crate::probability::uniform_inputs;
+use crate::probability::{on_free, tail_of, uniform_inputs};
 use crate::union::{Event, beyond, scale};
 use crate::{BranchEnd, BranchOptions, BranchProgress, SimilarityError};
 
@@ -166,14 +166,10 @@ impl Margins {
                     weight[(part * rows + row, j)] = -1.0;
                 }
             }
-            let mut layers = network.layers().to_vec();
-            layers.push(Layer::Flatten);
-            layers.push(Affine::new(weight, DVector::zeros(3 * rows)).into());
-            Network::new(network.shapes()[0].clone(), layers)
+            let last = Affine::new(weight, DVector::zeros(3 * rows));
+            network.followed_by(last).expect("a layer of ones fits behind any network")
         };
         let (f, g) = (followed(pair.original(), [0, 2]), followed(pair.compressed(), [1, 2]));
-        let stacked = f.and_then(|f| Ok((f, g?)));
-        let (f, g) = stacked.expect("a layer of ones fits behind any network");
         PairedNetworks::new(&f, &g).expect("both networks got a layer of one shape")
     }
 
@@ -252,8 +248,7 @@ impl Margins {
         let differ = [(0, 1), (1, 0)].map(|(one, other): (usize, usize)| {
             sum(&|class| sub_down(beaten[other][class], lost[one][class]))
         });
-        let known =
-            |value: f64| Probability::new(value.clamp(0.0, 1.0)).unwrap_or(Probability::ZERO);
+        let known = Probability::from_lower_bound;
         let lower = known(sub_down(1.0, apart).max(same));
         (lower, known(differ[0].max(differ[1])).complement_up())
     }
@@ -324,23 +319,20 @@ impl Tails<'_> {
         let neither = without(&minus_v, &u);
         // P(v < 0) ≥ 1 - P(v ≥ 0).
         let slab = add_up(add_up(of_u.get(), -sub_down(1.0, of_v.get())), neither.get());
-        least.min(Probability::new(slab.clamp(0.0, 1.0)).unwrap_or(Probability::ONE))
+        least.min(Probability::from_upper_bound(slab))
     }
 
     fn event(&self, form: &AffineForm) -> Event {
-        let coefficients = self.free.iter().map(|&input| form.coefficients[input]).collect();
+        let coefficients = on_free(form, self.free);
         Event { coefficients, constant: form.constant, probability: Probability::ONE }
     }
 
-    /// A tail of a form over the free inputs; 1 when the form is not finite.
     fn form(
         &self,
         form: &AffineForm,
         tail: impl FnOnce(&LinearForm<'_, Uniform>) -> Probability,
     ) -> Probability {
-        let coefficients: Vec<f64> = self.free.iter().map(|&i| form.coefficients[i]).collect();
-        LinearForm::new(&coefficients, form.constant, self.inputs)
-            .map_or(Probability::ONE, |form| tail(&form))
+        tail_of(form, self.free, self.inputs, tail)
     }
 }
 

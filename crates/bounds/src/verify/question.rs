@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use nalgebra::{DMatrix, DVector};
 use nncert_core::exact::{self, Dyadic};
-use nncert_core::{Affine, Interval, Layer, Network, PairedNetworks, Region};
+use nncert_core::{Affine, Interval, PairedNetworks, Region};
 
 use super::property::{Agreement, MAX_CLASSES, Property, TopOne};
 use super::{Disagreement, VerifyError, Witness};
@@ -273,15 +273,9 @@ fn margins(pair: &PairedNetworks) -> PairedNetworks {
         weight[(row, j)] = -1.0;
     }
     let last = Affine::new(weight, DVector::zeros(pairs.len()));
-    let followed = |network: &Network| {
-        let mut layers = network.layers().to_vec();
-        layers.push(Layer::Flatten);
-        layers.push(last.clone().into());
-        Network::new(network.shapes()[0].clone(), layers)
-    };
-    let (f, g) = (followed(pair.original()), followed(pair.compressed()));
-    let pair = f.and_then(|f| Ok((f, g?)));
-    let (f, g) = pair.expect("a layer of ones fits behind any network");
+    let [f, g] = [pair.original(), pair.compressed()].map(|network| {
+        network.followed_by(last.clone()).expect("a layer of ones fits behind any network")
+    });
     PairedNetworks::new(&f, &g).expect("both networks got the same layer")
 }
 
