@@ -12,6 +12,7 @@ mod sincs;
 mod spectrum;
 mod vertices;
 
+pub(crate) use self::sincs::LOG_SINC_SERIES;
 use crate::bracket::{CdfMethod, ProbabilityBracket};
 use crate::distribution::Distribution;
 use crate::linear_form::LinearForm;

@@ -1,5 +1,6 @@
 //! The uniform law on an interval.
 
+use crate::cdf::LOG_SINC_SERIES;
 use crate::distribution::{Distribution, Spectrum};
 use crate::rounding::{
     MARGIN_ULPS, add_down, add_up, div_up, half_down, half_up, ln_up, mul_up, one_minus_exp_up,
@@ -129,18 +130,9 @@ impl Distribution for Uniform {
 /// Where the series of [`log_sinhc_up`] hands over to the closed form.
 const SERIES_LIMIT: f64 = 0.5;
 
-/// Taylor coefficients of `ln(sinh(a)/a)` in `y = a²`, signs alternating from plus.
-const LOG_SINHC_SERIES: [f64; 9] = [
-    1.0 / 6.0,
-    1.0 / 180.0,
-    1.0 / 2835.0,
-    1.0 / 37_800.0,
-    1.0 / 467_775.0,
-    691.0 / 3_831_077_250.0,
-    2.0 / 127_702_575.0,
-    3617.0 / 2_605_132_530_000.0,
-    43_867.0 / 350_813_659_321_125.0,
-];
+/// Taylor coefficients of `ln(sinh(a)/a)` in `y = a²`, signs alternating from plus: those of the
+/// sine are the same without signs.
+const LOG_SINHC_SERIES: &[f64] = LOG_SINC_SERIES.split_at(9).0;
 
 /// An upper bound of `ln(sinh(a)/a)` for `a ≥ 0`.
 ///

@@ -21,7 +21,7 @@ const ORDER: usize = 14;
 pub(super) const OCTAVES: usize = 61;
 
 /// `κₘ`, each to a relative `4e-16`.
-const LOG_SINC_SERIES: [f64; ORDER] = [
+pub(crate) const LOG_SINC_SERIES: [f64; ORDER] = [
     1.0 / 6.0,
     1.0 / 180.0,
     1.0 / 2835.0,
