@@ -3,13 +3,14 @@
 //!
 //! | kind | layers | backward |
 //! |---|---|---|
-//! | [`Linear::Dense`] | affine | a matrix product over live neurons |
+//! | [`Linear::Dense`] | affine | a matrix product over live neurons, in blocks where neurons were pruned |
 //! | [`Linear::Convolution`] | convolutions | products with the filters, around what is not zero |
 //! | [`Linear::Sparse`] | pooling, scales, selections, maxima | a few sums |
 //!
 //! Every entry that comes out is a plain sum of products, in any order: the rounding
 //! analysis needs no more.
 
+mod blocks;
 mod convolution;
 mod sparse;
 
@@ -17,6 +18,7 @@ use nalgebra::DMatrix;
 use nncert_core::product::{multiply, multiply_transposed};
 use nncert_core::{Layer, Shape};
 
+use self::blocks::Blocks;
 pub(crate) use self::convolution::Correlation;
 use self::convolution::Patch;
 pub(crate) use self::sparse::Sparse;
@@ -42,6 +44,8 @@ pub(crate) enum Linear<'a> {
 pub(crate) enum Compact {
     /// One row for each output, one column for each input.
     Dense(DMatrix<f64>),
+    /// A matrix with many rows or columns of zeros.
+    Blocks(Blocks),
     /// Over all neurons.
     Convolution(Correlation),
     /// Few weights.
@@ -172,7 +176,8 @@ impl<'a> Linear<'a> {
     ) -> Compact {
         match self {
             Self::Dense(weights) => {
-                Compact::Dense(weights.compact(outputs, inputs, width, scratch))
+                let matrix = weights.compact(outputs, inputs, width, scratch);
+                Blocks::of(matrix, scratch).map_or_else(Compact::Dense, Compact::Blocks)
             }
             Self::Convolution(map) => Compact::Convolution(map.clone()),
             Self::Sparse(map) => Compact::Sparse(map.between(outputs, inputs, width, scratch)),
@@ -214,6 +219,7 @@ impl Compact {
     pub(crate) fn recycle(self, scratch: &mut Scratch) {
         match self {
             Self::Dense(weight) => scratch.give(weight),
+            Self::Blocks(map) => map.recycle(scratch),
             Self::Sparse(map) => map.recycle(scratch),
             Self::Convolution(_) => {}
         }
@@ -231,6 +237,7 @@ impl Compact {
     ) {
         match self {
             Self::Dense(weight) => multiply_transposed(out, accumulate, weight, rows),
+            Self::Blocks(map) => map.pull(rows, out, accumulate, room),
             Self::Convolution(map) => {
                 if !accumulate {
                     out.fill(0.0);
@@ -255,6 +262,12 @@ impl Compact {
                     *entry = if accumulate { *entry } else { 0.0 } + f64::from(*sum);
                 }
             }
+            Self::Blocks(map) => {
+                if !accumulate {
+                    out.fill(0.0);
+                }
+                map.push(values, out);
+            }
             Self::Convolution(map) => {
                 if !accumulate {
                     out.fill(0.0);
@@ -269,6 +282,7 @@ impl Compact {
     pub(crate) fn products(&self, rows: usize) -> u64 {
         let each = match self {
             Self::Dense(weight) => weight.len(),
+            Self::Blocks(map) => map.len(),
             Self::Convolution(map) => map.products(),
             Self::Sparse(map) => map.len(),
         };
