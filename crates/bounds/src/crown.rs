@@ -392,7 +392,7 @@ fn refine(
 }
 
 /// How many rows are substituted together: parts run in parallel, with the same results.
-const PART: usize = 512;
+pub(crate) const PART: usize = 512;
 
 fn outputs(
     chain: &mut Chain<'_>,

@@ -60,13 +60,13 @@ impl Influence {
 
     /// Takes note of the forms of the neurons of a layer that were bounded.
     ///
-    /// `rows` holds one row of coefficients on the input for each.
-    pub(crate) fn remember(&mut self, neurons: &[usize], rows: &[f64], bounds: &Intervals) {
+    /// `rows` holds one row of coefficients on the input for each, `widths` the width of its
+    /// interval.
+    pub(crate) fn remember(&mut self, neurons: &[usize], rows: &[f64], widths: &[f64]) {
         if self.widths.is_empty() {
             return;
         }
-        let neuron = |(&index, row): (&usize, &[f64])| {
-            let width = bounds.get(index).width();
+        let neuron = |((&index, &width), row): ((&usize, &f64), &[f64])| {
             let scale = if width > 0.0 { 1.0 / width } else { 0.0 };
             let shares = row.iter().zip(&self.widths).map(|(a, w)| a.abs() * w * scale);
             Neuron { index, shares: shares.collect() }
@@ -74,7 +74,8 @@ impl Influence {
         let inputs = self.widths.len();
         let count = neurons.len().min(self.room / inputs);
         self.room -= count * inputs;
-        self.latest.extend(neurons.iter().zip(rows.chunks(inputs)).take(count).map(neuron));
+        self.latest
+            .extend(neurons.iter().zip(widths).zip(rows.chunks(inputs)).take(count).map(neuron));
     }
 
     /// Takes note of the gate behind that layer.

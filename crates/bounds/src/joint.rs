@@ -16,17 +16,15 @@ use crate::envelope::Envelope;
 use crate::graph::{Gate, PairGraph, Stage, StageDifference};
 use crate::influence::{Influence, face_gap, line_gap};
 use crate::intervals::Intervals;
+use crate::joint_refine::{Triple, tighten_difference};
 use crate::kernel::{Before, GateFaces, Toll, padded};
 use crate::linear::Compact;
 use crate::relaxations::Relaxations;
-use crate::relu::{Face, Faces, reconcile, relu_difference_interval};
+use crate::relu::{Face, Faces, relu_difference_interval};
 use crate::rows::{Rows, Side};
 use crate::scratch::Scratch;
 use crate::selection::Selection;
 use crate::slots::Slots;
-
-/// From this share of a neuron's own interval on, a difference is not small.
-const COARSE: f64 = 1.0 / 64.0;
 
 /// Both networks and the difference on some boxes, as far as they have been relaxed.
 ///
@@ -40,14 +38,14 @@ pub(crate) struct Joint<'a> {
     /// The bounds of `δ̂` of every value, padded, box by box.
     pub(crate) differences: Slots<Slots<Intervals>>,
     /// Multiplications in matrix products so far, beside those of the chains.
-    products: u64,
+    pub(crate) products: u64,
     /// Whether most differences were coarse in the stage before.
-    coarse: bool,
+    pub(crate) coarse: bool,
     /// What the bounds of each box owe to each input; empty when it is not asked for.
     pub(crate) influence: Vec<Influence>,
-    how: How,
+    pub(crate) how: How,
     /// How many neurons may still have rows.
-    left: usize,
+    pub(crate) left: usize,
 }
 
 /// The next stage before its gates are relaxed, box by box.
@@ -207,129 +205,6 @@ impl<'a> Joint<'a> {
         }
         image.underflow += x.underflow;
         Ok(())
-    }
-
-    /// Tightens the bounds of `x`, `x'` and `δ` of a pending stage.
-    fn refine(&mut self, layer: &mut JointPending, activation: Activation, scratch: &mut Scratch) {
-        let mut mixed = Selection::new(scratch);
-        for index in 0..layer.difference.len() {
-            let all = (0..layer.difference[index].bounds.len())
-                .filter(|&neuron| layer.is_mixed((index, neuron), activation));
-            let width = |neuron| layer.difference[index].bounds.get(neuron).width();
-            mixed.push_best(all, self.left, width);
-        }
-        self.left -= mixed.iter().map(<[usize]>::len).max().unwrap_or(0);
-        let mut coarse = (0, 0);
-        let (count, size) = mixed.parts(self.original.batch());
-        for part in 0..count {
-            let part = mixed.part(part, size, scratch);
-            self.refine_part(layer, &part, activation, scratch);
-            for (index, neurons) in part.iter().enumerate() {
-                coarse.1 += neurons.len();
-                coarse.0 += neurons.iter().filter(|&&n| layer.is_coarse((index, n))).count();
-            }
-            part.recycle(scratch);
-        }
-        self.coarse = 2 * coarse.0 > coarse.1;
-        mixed.recycle(scratch);
-    }
-
-    fn refine_part(
-        &mut self,
-        layer: &mut JointPending,
-        mixed: &Selection,
-        activation: Activation,
-        scratch: &mut Scratch,
-    ) {
-        let how = self.between();
-        let f = refine_chain(&mut self.original, &mut layer.original, mixed, how, scratch);
-        for (index, influence) in self.influence.iter_mut().enumerate() {
-            let bounds = &layer.original[index].bounds;
-            influence.remember(mixed.of(index), f.part(index), bounds);
-        }
-        // What was coarse in the stage before is likely to be so in this one: then the
-        // two passes apart come first, and leave fewer neurons to the joint one.
-        if self.coarse {
-            self.refine_apart(layer, mixed, &f, scratch);
-            let mut rest = Selection::new(scratch);
-            for (index, neurons) in mixed.iter().enumerate() {
-                let mixed = |n: &usize| layer.is_mixed((index, *n), activation);
-                rest.push(neurons.iter().copied().filter(mixed));
-            }
-            self.refine_jointly(layer, &rest, scratch);
-            rest.recycle(scratch);
-        } else {
-            self.refine_jointly(layer, mixed, scratch);
-            // Where the difference is small, `x - δ` bounds `x'` as well as a pass of its own.
-            let (mut places, mut neurons) = (Selection::new(scratch), Selection::new(scratch));
-            for (index, all) in mixed.iter().enumerate() {
-                let coarse = |&place: &usize| {
-                    let at = (index, all[place]);
-                    layer.is_mixed(at, activation) && layer.is_coarse(at)
-                };
-                places.push((0..all.len()).filter(coarse));
-                neurons.push(places.of(index).iter().map(|&place| all[place]));
-            }
-            if places.len() > 0 {
-                let rows = f.pick(&places, scratch);
-                self.refine_apart(layer, &neurons, &rows, scratch);
-                rows.recycle(scratch);
-            }
-            places.recycle(scratch);
-            neurons.recycle(scratch);
-        }
-        f.recycle(scratch);
-    }
-
-    /// How the neurons between are optimised, if they are.
-    fn between(&self) -> Option<(usize, AlphaOptions)> {
-        let options = self.how.alpha.filter(|options| options.intermediate > 0)?;
-        Some((options.intermediate, options))
-    }
-
-    /// Tightens the bounds of some neurons by the joint pass.
-    fn refine_jointly(
-        &mut self,
-        layer: &mut JointPending,
-        neurons: &Selection,
-        scratch: &mut Scratch,
-    ) {
-        let how = self.between();
-        let how = how.as_ref().map(|(steps, options)| (*steps, options));
-        let rows = self.bound(layer, neurons, how, scratch);
-        self.products += rows.products;
-        self.tighten(layer, neurons, &rows, scratch);
-        rows.recycle(scratch);
-    }
-
-    /// Tightens the bounds of some neurons by a pass over `f'`, and by how far it stays
-    /// from the pass over `f` that gave `f`.
-    fn refine_apart(
-        &mut self,
-        layer: &mut JointPending,
-        neurons: &Selection,
-        f: &Rows,
-        scratch: &mut Scratch,
-    ) {
-        let how = self.between();
-        let g = refine_chain(&mut self.compressed, &mut layer.compressed, neurons, how, scratch);
-        let apart = f.minus(&g, self.original.input, scratch);
-        self.tighten(layer, neurons, &apart, scratch);
-        apart.recycle(scratch);
-        g.recycle(scratch);
-    }
-
-    /// Takes over what rows of the difference say on every box.
-    fn tighten(
-        &self,
-        layer: &mut JointPending,
-        neurons: &Selection,
-        rows: &Rows,
-        scratch: &mut Scratch,
-    ) {
-        let bounds = rows.bounds(self.original.input, self.original.outward, scratch);
-        layer.tighten(neurons, &bounds);
-        scratch.intervals.give(bounds);
     }
 
     /// Bounds some outputs of the pending stage.
@@ -536,22 +411,17 @@ type At = (usize, usize);
 
 impl JointPending {
     /// The bounds of `x`, `x'` and `δ` of a neuron.
-    fn at(&self, (index, neuron): At) -> (Interval, Interval, Interval) {
+    pub(crate) fn at(&self, (index, neuron): At) -> Triple {
         let x = self.original[index].bounds.get(neuron);
         let y = self.compressed[index].bounds.get(neuron);
         (x, y, self.difference[index].bounds.get(neuron))
     }
 
-    /// Whether the two networks are not both known to be on one piece of the activation.
-    fn is_mixed(&self, at: At, activation: Activation) -> bool {
-        let (x, y, _) = self.at(at);
-        !is_linear_on(activation, hull(x, y))
-    }
-
-    /// Whether the difference of a neuron is not small beside the neuron itself.
-    fn is_coarse(&self, at: At) -> bool {
-        let (x, _, d) = self.at(at);
-        d.width() > COARSE * x.width()
+    /// Takes over the bounds of `x`, `x'` and `δ` of a neuron.
+    pub(crate) fn set(&mut self, (index, neuron): At, (x, y, d): Triple) {
+        self.original[index].bounds.set(neuron, x);
+        self.compressed[index].bounds.set(neuron, y);
+        self.difference[index].bounds.set(neuron, d);
     }
 
     /// Takes over bounds of the differences of some neurons, box by box.
@@ -559,12 +429,9 @@ impl JointPending {
         let mut bounds = bounds.iter();
         for (index, neurons) in neurons.iter().enumerate() {
             for (&neuron, bound) in neurons.iter().zip(&mut bounds) {
-                let (mut x, mut y, d) = self.at((index, neuron));
-                let mut d = d.intersect(*bound);
-                reconcile(&mut x, &mut y, &mut d);
-                self.original[index].bounds.set(neuron, x);
-                self.compressed[index].bounds.set(neuron, y);
-                self.difference[index].bounds.set(neuron, d);
+                let mut known = self.at((index, neuron));
+                tighten_difference(&mut known, *bound);
+                self.set((index, neuron), known);
             }
         }
     }

@@ -154,6 +154,7 @@ mod influence;
 mod interval;
 mod intervals;
 mod joint;
+mod joint_refine;
 mod joint_rows;
 mod kernel;
 mod linear;

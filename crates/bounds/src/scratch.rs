@@ -7,6 +7,7 @@ use crate::chain::Relaxed;
 use crate::dense::Image;
 use crate::intervals::Intervals;
 use crate::joint::{JointPending, JointRelaxed};
+use crate::joint_refine::Triple;
 use crate::kernel::Charged;
 use crate::linear::Room;
 use crate::rows::Span;
@@ -49,6 +50,7 @@ pub struct Scratch {
     pub(crate) charges: Pool<Charged>,
     pub(crate) spans: Pool<Span>,
     pub(crate) intervals: Pool<Interval>,
+    pub(crate) triples: Pool<Triple>,
     pub(crate) frontiers: Pool<Option<DMatrix<f64>>>,
     /// What linear maps need.
     pub(crate) room: Room,
@@ -149,6 +151,7 @@ impl Scratch {
             + self.charges.memory_usage()
             + self.spans.memory_usage()
             + self.intervals.memory_usage()
+            + self.triples.memory_usage()
             + self.frontiers.memory_usage()
             + self.room.memory_usage()
     }
