@@ -6,6 +6,7 @@ use core::ops::ControlFlow;
 use nncert_core::PairedNetworks;
 use nncert_prob::{Confidence, Probability};
 
+use crate::guess::Guess;
 use crate::radius::{Search, next_radius};
 use crate::{Balls, Method, Probe, RadiusSearch, SimilarityError};
 
@@ -110,12 +111,18 @@ pub fn certified_curve_observed(
     // The highest first: its radius is the smallest, and certified for all.
     let mut descending = gammas.to_vec();
     descending.sort_by_key(|gamma| core::cmp::Reverse(*gamma));
-    'sweep: for gamma in descending {
+    let mut guesses: Vec<Guess> =
+        descending.iter().map(|_| Guess::new(pair, balls.centre(), method)).collect();
+    'sweep: for (at, &gamma) in descending.iter().enumerate() {
         loop {
             let (certified, refused) = probes.around(gamma);
-            let Some(radius) = next_radius(certified, refused, options) else { break };
+            let Some(plain) = next_radius(certified, refused, options) else { break };
+            let radius = guesses[at].next(certified, refused, epsilon, options).unwrap_or(plain);
             // Without a target: what is found serves the other confidences too.
             let found = search.bound(radius, None)?;
+            for (guess, gamma) in guesses[at..].iter_mut().zip(&descending[at..]) {
+                search.learn(guess, radius, found.as_ref(), gamma.get());
+            }
             let lower = found.map_or(Probability::ZERO, |found| found.lower);
             probes.add(radius, lower);
             let certified = lower.get() >= gamma.get();

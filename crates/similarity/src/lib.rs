@@ -64,6 +64,7 @@ mod balls;
 mod branch;
 mod curve;
 mod error;
+mod guess;
 mod method;
 mod probability;
 mod radius;

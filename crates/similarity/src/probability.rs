@@ -166,6 +166,29 @@ pub(crate) fn bracket(
     bracket_of(bounds, &uniform_inputs(&bounds.region), epsilon, method)
 }
 
+/// About the least `ε` at which these bounds certify `γ`, to a part of a relative tolerance.
+///
+/// Guarantee: heuristic.
+pub(crate) fn needed(found: &ProbabilityInterval, gamma: f64, tolerance: f64) -> f64 {
+    let ProbabilityInterval { bounds, method, .. } = found;
+    let chosen = bounds.outputs.iter().enumerate().filter(|(o, _)| method.outputs.includes(*o));
+    let size = chosen.map(|(_, envelope)| envelope.bounds.magnitude()).fold(0.0, f64::max);
+    let (mut low, mut high) = (0.0, size);
+    while high - low > tolerance / 16.0 * high {
+        let middle = f64::midpoint(low, high);
+        let (lower, _) = bracket(bounds, middle, *method);
+        if lower.get() >= gamma {
+            high = middle;
+        } else {
+            low = middle;
+        }
+        if high < size * f64::EPSILON {
+            break;
+        }
+    }
+    high
+}
+
 /// The same for other laws of the free inputs.
 fn bracket_of<D: Distribution>(
     bounds: &PairBounds,

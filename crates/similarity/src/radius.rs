@@ -7,7 +7,8 @@ use nncert_bounds::BoundsError;
 use nncert_core::{MAX_MAGNITUDE, PairedNetworks};
 use nncert_prob::{Confidence, Tail};
 
-use crate::probability::check;
+use crate::guess::Guess;
+use crate::probability::{check, needed};
 use crate::{
     Balls, BranchOptions, Method, ProbabilityInterval, SimilarityError, branch_and_bound,
     probability_interval,
@@ -125,7 +126,8 @@ impl RadiusVerdict {
 /// ```
 ///
 /// The search doubles or halves the radius until it has one that is certified and
-/// one that is not, then bisects. What a *bound* proves need not be monotone in
+/// one that is not, then bisects; on large networks, where a pass takes long, it guesses
+/// from what the bounds certified so far, in half as many passes. What a *bound* proves need not be monotone in
 /// the radius, so the answer is the largest radius that was itself certified.
 ///
 /// Guarantee: sound for the radius that is returned; that there is no larger one
@@ -213,10 +215,15 @@ struct Bracket {
     probes: usize,
 }
 
+/// From so many multiplications a pass is worth a guess of the next radius.
+const GUESS_FROM: u64 = 1 << 30;
+
 impl Bracket {
     /// The next radius to try, or `None` when the search is over.
-    fn next(&self, options: &RadiusSearch) -> Option<f64> {
-        next_radius(self.certified.as_ref().map(|(radius, _)| *radius), self.refused, options)
+    fn next(&self, guess: &mut Guess, epsilon: f64, options: &RadiusSearch) -> Option<f64> {
+        let certified = self.certified.as_ref().map(|(radius, _)| *radius);
+        let plain = next_radius(certified, self.refused, options)?;
+        Some(guess.next(certified, self.refused, epsilon, options).unwrap_or(plain))
     }
 }
 
@@ -253,8 +260,10 @@ impl Search<'_> {
     ) -> Result<RadiusVerdict, SimilarityError> {
         self.check()?;
         let mut bracket = Bracket::default();
-        while let Some(radius) = bracket.next(self.options) {
+        let mut guess = Guess::new(self.pair, self.balls.centre(), self.method);
+        while let Some(radius) = bracket.next(&mut guess, self.epsilon, self.options) {
             let found = self.bound(radius, Some(gamma))?;
+            self.learn(&mut guess, radius, found.as_ref(), gamma);
             let found = found.filter(|found| found.lower.get() >= gamma);
             bracket.probes += 1;
             let certified = found.is_some();
@@ -268,6 +277,19 @@ impl Search<'_> {
             }
         }
         Ok(self.finish(gamma, bracket, None))
+    }
+
+    /// Takes note of what was found on a ball, where passes are worth a guess.
+    pub(crate) fn learn(
+        &self,
+        guess: &mut Guess,
+        radius: f64,
+        found: Option<&ProbabilityInterval>,
+        gamma: f64,
+    ) {
+        if let Some(found) = found.filter(|found| found.bounds.products > GUESS_FROM) {
+            guess.add(radius, needed(found, gamma, self.options.tolerance));
+        }
     }
 
     /// The probability on the ball of this radius; `None` for a ball too large to bound.

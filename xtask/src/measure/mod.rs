@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use lexopt::prelude::*;
 use serde_json::Value as Json;
 
-use crate::verb::{Error, Verb};
+use crate::verb::{Error, Verb, failed};
 
 pub(crate) const VERB: Verb = Verb {
     name: "measure",
@@ -37,6 +37,7 @@ pub(crate) const VERB: Verb = Verb {
         ("--model NAME", "smoothing: only this model (digits-mlp, mnist-cnn, cifar-resnet20, ...)"),
         ("--inputs N", "similarity (3), smoothing: images of a model, at most"),
         ("--samples N", "similarity: inputs at each radius (20000); smoothing: of an image"),
+        ("--threads N", "similarity, verify: threads that a pass may use (1)"),
         ("--data DIR", "where the networks and the published results are (else NNCERT_DATA)"),
         ("--json", "print one JSON object as the last line"),
     ],
@@ -52,6 +53,7 @@ struct Options {
     size: smoothing::Size,
     net: Option<String>,
     radius: Option<u64>,
+    threads: Option<usize>,
 }
 
 impl Options {
@@ -110,6 +112,7 @@ fn run(mut arguments: lexopt::Parser) -> Result<(), Error> {
                     other => return Err(usage(&format!("there is no suite {other:?}"))),
                 }
             }
+            Long("threads") => options.threads = Some(arguments.value()?.parse()?),
             Long("model") => options.size.model = Some(arguments.value()?.string()?),
             Long("inputs") => options.size.inputs = Some(arguments.value()?.parse()?),
             Long("samples") => options.size.samples = Some(arguments.value()?.parse()?),
@@ -126,16 +129,17 @@ fn run(mut arguments: lexopt::Parser) -> Result<(), Error> {
     if options.limit.is_some_and(|limit| !(0.0..1e9).contains(&limit)) {
         return Err(usage("a limit is a number of seconds"));
     }
-    let measurement = match name.as_deref() {
-        Some("differential") => differential::measure(&data)?,
-        Some("similarity") => similarity::measure(&data, &options)?,
-        Some("smoothing") => smoothing::measure(&data, &options.size)?,
-        Some("verify") => verify::measure(&data, &options)?,
-        Some("qnn") => qnn::measure(&data, &options)?,
-        Some("encodings") => qnn::encodings(&data, &options)?,
-        Some(other) => return Err(usage(&format!("there is no measurement {other:?}"))),
-        None => return Err(usage("which measurement?")),
-    };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads.unwrap_or(1));
+    let measurement = pool.build().map_err(failed)?.install(|| match name.as_deref() {
+        Some("differential") => differential::measure(&data),
+        Some("similarity") => similarity::measure(&data, &options),
+        Some("smoothing") => smoothing::measure(&data, &options.size),
+        Some("verify") => verify::measure(&data, &options),
+        Some("qnn") => qnn::measure(&data, &options),
+        Some("encodings") => qnn::encodings(&data, &options),
+        Some(other) => Err(usage(&format!("there is no measurement {other:?}"))),
+        None => Err(usage("which measurement?")),
+    })?;
     println!("{}", measurement.report);
     if json {
         println!("{}", measurement.figures);

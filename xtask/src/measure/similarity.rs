@@ -9,10 +9,11 @@
 //! | `radius_ratio_to_limit` | by the radius at which samples cross the confidence: at most 1 |
 //! | `without_a_radius_of_simcert` | pairs where SimCert certifies no ball at all: not in its ratio |
 //! | `at_the_domain` | at each confidence: pairs for which samples never cross it |
-//! | `bab_width`, `bisection_width` | `γ_max - γ_min` on ACAS Xu after so many seconds on one thread, ε = 0.01, mean: our branch and bound, and bisection with SimCert's bounds |
+//! | `bab_width`, `bisection_width` | `γ_max - γ_min` on ACAS Xu after so many seconds, ε = 0.01, mean: our branch and bound, and bisection with SimCert's bounds |
 //! | `bab_width_at_half`, `bisection_width_at_half` | the same with the hardest ε: half of the box keeps it, by samples |
 //! | `acas_pairs` | how many that are |
-//! | `seconds_per_radius` | at 99.99 %, one thread, by method: the mean for 3072-5x2048-10 |
+//! | `threads` | what `--threads` says: 1 if nothing |
+//! | `seconds_per_radius` | at 99.99 %, on so many threads, by method: the mean for 3072-5x2048-10 |
 //! | `per_pair`, `per_acas_pair` | the figures behind |
 //! | `missing` | what the folder lacks |
 
@@ -68,7 +69,7 @@ pub(super) fn measure(data: &Path, options: &Options) -> Result<Measurement, Err
     if options.suite.has_acas() {
         results.acas(data, options.limit.unwrap_or(ACAS_SECONDS))?;
     }
-    Ok(results.report())
+    Ok(results.report(rayon::current_num_threads()))
 }
 
 /// What was measured so far.
@@ -200,7 +201,7 @@ impl Results {
         Json::Object(CONFIDENCES.iter().enumerate().map(mean).collect())
     }
 
-    fn report(self) -> Measurement {
+    fn report(self, threads: usize) -> Measurement {
         let to = |way: usize| self.ratios(|pair, index| pair.radii[way][index]);
         let limit = self.ratios(|pair, index| pair.limit[index]);
         let without =
@@ -235,6 +236,7 @@ impl Results {
             "bisection_width": widths(&self.acas, |pair| pair.bisection.0),
             "bab_width_at_half": widths(&self.half, |pair| pair.bab.0),
             "bisection_width_at_half": widths(&self.half, |pair| pair.bisection.0),
+            "threads": threads,
             "seconds_per_radius": seconds,
             "per_pair": self.pairs.iter().map(Pair::json).collect::<Vec<_>>(),
             "per_acas_pair": self.acas.iter().chain(&self.half).map(AcasPair::json).collect::<Vec<_>>(),

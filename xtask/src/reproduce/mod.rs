@@ -57,15 +57,15 @@ fn run(mut arguments: lexopt::Parser) -> Result<(), Error> {
     if !data.is_dir() {
         return Err(failed(format!("{} is not a folder", data.display())));
     }
-    let report = match name.as_deref() {
-        Some("simcert") => simcert::report(&data, &size)?,
-        Some("irs") => irs::report(&data, &size)?,
-        Some("qvip") => qvip::report(&data, limit)?,
-        Some(other) => {
-            return Err(usage(&format!("there is nothing to reproduce by the name {other:?}")));
-        }
-        None => return Err(usage("which paper?")),
-    };
+    // Seconds are those of one thread.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().map_err(failed)?;
+    let report = pool.install(|| match name.as_deref() {
+        Some("simcert") => simcert::report(&data, &size),
+        Some("irs") => irs::report(&data, &size),
+        Some("qvip") => qvip::report(&data, limit),
+        Some(other) => Err(usage(&format!("there is nothing to reproduce by the name {other:?}"))),
+        None => Err(usage("which paper?")),
+    })?;
     report.write()
 }
 
