@@ -1,0 +1,31 @@
+//! Choosing bit-widths with a proof: Quadapter.
+//!
+//! A [`Strategy`] says how many bits the weights and biases of each layer have; a [`Property`] what
+//! must hold of the outputs for all inputs of a set.
+//!
+//! # What is certified
+//!
+//! The network with quantized weights and biases, as a function of real numbers: inputs and values
+//! of neurons are not rounded. That is the paper's semantics.
+//!
+//! # References
+//!
+//! Zhang, Chen, Song, Sun and Dong, *Certified quantization strategy synthesis for neural networks*
+//! (Quadapter), FM 2024.
+
+mod attack;
+mod certify;
+mod half_space;
+mod least;
+mod property;
+mod strategy;
+mod trigger;
+
+pub use certify::{
+    Certification, CertifyError, CertifyOptions, Proof, Reason, Verdict, Witness, certify,
+    certify_in,
+};
+pub use half_space::HalfSpace;
+pub use property::{Inputs, Outputs, Property, PropertyError};
+pub use strategy::{Strategy, fitting_layer};
+pub use trigger::Trigger;
