@@ -13,19 +13,31 @@
 //! Zhang, Chen, Song, Sun and Dong, *Certified quantization strategy synthesis for neural networks*
 //! (Quadapter), FM 2024.
 
+mod abstraction;
 mod attack;
 mod certify;
+mod chain;
+mod forward;
 mod half_space;
+mod image;
 mod least;
+mod preimage;
 mod property;
 mod strategy;
+mod synthesis;
 mod trigger;
 
+pub use abstraction::Abstraction;
 pub use certify::{
     Certification, CertifyError, CertifyOptions, Proof, Reason, Verdict, Witness, certify,
     certify_in,
 };
 pub use half_space::HalfSpace;
+pub use image::Image;
+pub use preimage::{Preimage, Step};
 pub use property::{Inputs, Outputs, Property, PropertyError};
 pub use strategy::{Strategy, fitting_layer};
+pub use synthesis::{
+    Failure, Options, Outcome, PreimageMethod, Scaling, Synthesis, SynthesisError, synthesize,
+};
 pub use trigger::Trigger;

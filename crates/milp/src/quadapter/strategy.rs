@@ -25,8 +25,8 @@ use nncert_core::{Affine, Network};
 /// ])?;
 /// // Two bits after the point, and as many before it as the rounded weights need.
 /// let strategy = Strategy::fitting(&network, &[2, 2])?;
-/// assert_eq!(strategy.to_string(), "(4, 4)");
-/// assert_eq!(strategy.layers[0].weight.to_string(), "<±,4,2>");
+/// assert_eq!(strategy.to_string(), "(3, 4)");
+/// assert_eq!(strategy.layers[0].weight.to_string(), "<±,3,2>");
 /// let quantized = strategy.quantize(&network)?;
 /// assert_eq!(quantized.evaluate(&[1.0, 0.0])?[0], 0.25 - 0.5 * 0.75 + 0.5);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
