@@ -158,6 +158,26 @@ pub fn certify_in(
     Ok(state.certification(Verdict::Unknown(Reason::Bounds)))
 }
 
+/// Looks for an input at which a network fails a property: at corners where bounds are least, and
+/// along gradients from there.
+///
+/// Guarantee: exact about a witness, which was replayed; none means nothing.
+///
+/// # Errors
+///
+/// As [`certify`].
+pub fn falsify(
+    network: &Network,
+    property: &Property,
+    rounds: usize,
+) -> Result<Option<Witness>, CertifyError> {
+    property.check(network)?;
+    let asked = network.followed_by(layer(property.outputs().rows()))?;
+    let region = property.inputs().bounding_box();
+    let envelopes = crown_in(&mut Scratch::default(), &asked, region)?.outputs;
+    Ok(super::attack::search(&asked, property, &envelopes, rounds))
+}
+
 /// The layer whose outputs are `coefficients · y - bound`.
 fn layer(rows: &[HalfSpace]) -> Affine {
     let width = rows.first().map_or(0, |row| row.coefficients.len());

@@ -30,7 +30,7 @@ mod trigger;
 pub use abstraction::Abstraction;
 pub use certify::{
     Certification, CertifyError, CertifyOptions, Proof, Reason, Verdict, Witness, certify,
-    certify_in,
+    certify_in, falsify,
 };
 pub use half_space::HalfSpace;
 pub use image::Image;
