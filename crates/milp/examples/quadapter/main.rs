@@ -20,7 +20,7 @@ use std::process::Command;
 use lexopt::prelude::*;
 use nncert_core::Network;
 use nncert_core::io::read_network;
-use nncert_milp::quadapter::{Abstraction, PreimageMethod};
+use nncert_milp::quadapter::{Abstraction, Balanced, Method};
 use serde_json::{Value as Json, json};
 
 use self::accuracy::Images;
@@ -30,6 +30,9 @@ pub(crate) type Failure = Box<dyn Error>;
 /// The networks of the tasks, and the paper's names for them.
 const NETWORKS: [(&str, &str); 3] =
     [("MP1", "mnist_1blk_100"), ("MP2", "mnist_2blk_100_100"), ("MP3", "mnist_3blk_100_100_100")];
+
+/// The methods. A method of another kind has its place here, and in [`Backward::method`].
+const METHODS: [&str; 5] = ["milp", "abs", "relaxed", "balanced", "balanced-relaxed"];
 
 #[derive(Debug)]
 pub(crate) struct Options {
@@ -59,7 +62,7 @@ fn main() -> Result<(), Failure> {
     let ids: Vec<usize> =
         ids.filter_map(Json::as_u64).filter_map(|id| id.try_into().ok()).collect();
     let images = Images::read(&options.data, options.test)?;
-    let mut cells = Vec::new();
+    let (mut cells, backward) = (Vec::new(), Backward::new());
     for (name, file) in NETWORKS {
         if options.net.as_deref().is_some_and(|net| net != name && net != file) {
             continue;
@@ -72,15 +75,15 @@ fn main() -> Result<(), Failure> {
         let network = read_network(path)?;
         let float_accuracy = images.accuracy(&network)?;
         let subject = Subject { name, network, float_accuracy };
-        for method in ["milp", "abs", "relaxed"] {
+        for method in METHODS {
             let asked = match options.method.as_deref() {
                 None => method != "milp" || cfg!(feature = "highs"),
                 Some(asked) => asked == method,
             };
             if asked {
-                let preimages = preimages(method)?;
+                let preimages = backward.method(method)?;
                 let mut cell =
-                    robustness::run(&subject, method, &*preimages, &images, &ids, &options)?;
+                    robustness::run(&subject, method, &preimages, &images, &ids, &options)?;
                 cell["published"] = published(&tasks["published"][name], method);
                 cells.push(cell);
             }
@@ -92,14 +95,26 @@ fn main() -> Result<(), Failure> {
 
 /// What the paper has for a method.
 fn published(network: &Json, method: &str) -> Json {
-    network[if method == "relaxed" { "relaxed" } else { "plain" }].clone()
+    network[if method.ends_with("relaxed") { "relaxed" } else { "plain" }].clone()
 }
 
-/// How preimages are computed.
-fn preimages(method: &str) -> Result<Box<dyn PreimageMethod>, Failure> {
-    match method {
-        "abs" | "relaxed" => Ok(Box::new(Abstraction::default())),
-        other => Err(format!("there is no method {other}").into()),
+/// The methods that go backward.
+pub(crate) struct Backward {
+    abstraction: Abstraction,
+}
+
+impl Backward {
+    fn new() -> Self {
+        Self { abstraction: Abstraction::default() }
+    }
+
+    /// The way to preimages that a method has.
+    pub(crate) fn method(&self, name: &str) -> Result<Method<'_>, Failure> {
+        match name {
+            "abs" | "relaxed" => Ok(Method::Backward(&self.abstraction)),
+            "balanced" | "balanced-relaxed" => Ok(Method::Balanced(Balanced::default())),
+            other => Err(format!("there is no method {other}").into()),
+        }
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use nncert_core::{Domain, Region};
 use nncert_milp::quadapter::{
-    CertifyOptions, Options as Settings, Outcome, PreimageMethod, Property, Strategy, Verdict,
-    certify, falsify, synthesize,
+    CertifyOptions, Method, Options as Settings, Outcome, Property, Strategy, Verdict, certify,
+    falsify, synthesize,
 };
 use serde_json::{Value as Json, json};
 
@@ -20,12 +20,13 @@ const RADII: [u32; 5] = [1, 2, 3, 4, 5];
 pub(crate) fn run(
     subject: &Subject,
     method: &str,
-    preimages: &dyn PreimageMethod,
+    preimages: &Method<'_>,
     images: &Images,
     ids: &[usize],
     options: &Options,
 ) -> Result<Json, Failure> {
-    let settings = if method == "relaxed" { Settings::relaxed() } else { Settings::default() };
+    let relaxed = method.ends_with("relaxed");
+    let settings = if relaxed { Settings::relaxed() } else { Settings::default() };
     let settings = Settings { time: Some(Duration::from_secs_f64(options.limit)), ..settings };
     let network = &subject.network;
     let mut sums = Sums { accuracies: BTreeMap::new(), ..Sums::default() };

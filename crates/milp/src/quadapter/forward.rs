@@ -5,6 +5,7 @@ use nncert_core::compress::LayerFormat;
 use nncert_core::{Affine, Network};
 
 use super::chain::Chain;
+use super::synthesis::share;
 use super::{
     CertifyOptions, Failure, Options, Preimage, Property, Strategy, SynthesisError, Verdict,
     certify_in, fitting_layer,
@@ -76,7 +77,7 @@ fn accepts(
             let element = crown_in(scratch, network, region)?.outputs;
             let inside = goal.preimages[layer].contains(&element, region);
             let left = inside.iter().filter(|inside| !**inside).count();
-            left as f64 <= options.relaxed * inside.len() as f64
+            left <= share(options.relaxed, inside.len())
         };
         if !accepted {
             return Ok(false);

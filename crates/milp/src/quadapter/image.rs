@@ -7,16 +7,19 @@
 //! end. What bounds networks bounds the image of a template.
 
 use nalgebra::{DMatrix, DVector};
-use nncert_bounds::{Envelope, Scratch, crown_in};
+use nncert_bounds::{AlphaOptions, Envelope, Scratch, alpha_crown, crown_in};
 use nncert_core::directed::{add_down, add_up, mul_down, mul_up, sub_down, sub_up};
 use nncert_core::{Activation, Affine, Layer, Network, NetworkError, Residual};
 
 use super::{HalfSpace, Inputs, Outputs, Preimage, Step, SynthesisError};
 
+/// The most rows that are bounded again: where more fail, the scaling is hopeless.
+const REFINED: usize = 48;
+
 /// An inequality that the values after ReLU must satisfy:
 ///
 /// ```text
-/// weights · ReLU(z) + coefficients · x + constant ≥ 0    (> 0 where it is strict)
+/// weights · ReLU(z) + coefficients · x + constant > 0
 /// ```
 #[derive(Clone, Debug)]
 pub(super) struct ImageRow {
@@ -26,7 +29,6 @@ pub(super) struct ImageRow {
     /// Of the input; empty for none.
     pub(super) coefficients: Vec<f64>,
     pub(super) constant: f64,
-    strict: bool,
 }
 
 /// The question for which scalings a layer maps the template of an element into a target.
@@ -38,6 +40,8 @@ pub struct Image<'a> {
     rows: Vec<ImageRow>,
     /// Whether one of the rows is enough.
     any: bool,
+    /// How many neurons of the target may leave it.
+    leaving: usize,
 }
 
 impl<'a> Image<'a> {
@@ -51,7 +55,7 @@ impl<'a> Image<'a> {
     ) -> Self {
         let rows = outputs.rows().iter().map(|row| output_row(layer, row)).collect();
         let any = matches!(outputs, Outputs::Any(_));
-        Self { inputs, element, step, rows, any }
+        Self { inputs, element, step, rows, any, leaving: 0 }
     }
 
     /// The layer must map the template into the preimage of the next one.
@@ -61,9 +65,10 @@ impl<'a> Image<'a> {
         step: Step,
         layer: &Affine,
         target: &Preimage,
+        leaving: usize,
     ) -> Self {
         let rows = (0..layer.outputs()).flat_map(|neuron| preimage_rows(layer, target, neuron));
-        Self { inputs, element, step, rows: rows.collect(), any: false }
+        Self { inputs, element, step, rows: rows.collect(), any: false, leaving }
     }
 
     /// The inputs.
@@ -88,49 +93,98 @@ impl<'a> Image<'a> {
         Preimage::scaled(self.element.clone(), self.step, scale)
     }
 
-    /// How far at least the layer maps the template inside the target, by CROWN: the template
-    /// is a preimage where this is not negative, and positive for strict inequalities.
+    /// How far at least the layer maps the template inside the target: the template is a
+    /// preimage where this is positive.
     ///
-    /// Guarantee: sound.
+    /// CROWN bounds all rows; those that it does not show, α-CROWN bounds again, if asked.
+    ///
+    /// Guarantee: sound, if [`Image::leaving`] is 0.
     ///
     /// # Errors
     ///
     /// [`SynthesisError::Bounds`] when a bound overflows.
-    pub fn least(&self, scale: f64, scratch: &mut Scratch) -> Result<f64, SynthesisError> {
-        let template = self.template(scale);
-        let network = self.worst_case(&template, &self.rows)?;
-        let outputs = crown_in(scratch, &network, self.inputs.bounding_box())?.outputs;
-        let least = outputs.iter().map(|envelope| {
-            let bound = envelope.bounds.lower;
-            if self.inputs.cuts().is_empty() {
-                bound
-            } else {
-                bound.max(self.inputs.least(&envelope.lower))
-            }
-        });
-        Ok(if self.any {
-            least.fold(f64::NEG_INFINITY, f64::max)
-        } else {
-            least.fold(f64::INFINITY, f64::min)
-        })
+    pub fn least(
+        &self,
+        scale: f64,
+        alpha: Option<&AlphaOptions>,
+        scratch: &mut Scratch,
+    ) -> Result<f64, SynthesisError> {
+        Ok(self.summary(&self.rows_least(&self.template(scale), alpha, scratch)?))
     }
 
-    /// Whether a value of [`Image::least`] shows that the template is a preimage.
+    /// [`Image::least`] of each row, for any template of the element.
+    pub(super) fn rows_least(
+        &self,
+        template: &Preimage,
+        alpha: Option<&AlphaOptions>,
+        scratch: &mut Scratch,
+    ) -> Result<Vec<f64>, SynthesisError> {
+        let region = self.inputs.bounding_box();
+        let all: Vec<usize> = (0..self.rows.len()).collect();
+        let network = self.worst_case(template, &all)?;
+        let outputs = crown_in(scratch, &network, region)?.outputs;
+        let mut least: Vec<f64> = outputs.iter().map(|output| self.least_of(output)).collect();
+        if let Some(alpha) = alpha {
+            let open: Vec<usize> = all.into_iter().filter(|row| least[*row] <= 0.0).collect();
+            if (1..=REFINED).contains(&open.len()) {
+                let network = self.worst_case(template, &open)?;
+                let outputs = alpha_crown(&network, region, alpha)?.outputs;
+                for (row, output) in open.into_iter().zip(&outputs) {
+                    least[row] = least[row].max(self.least_of(output));
+                }
+            }
+        }
+        Ok(least)
+    }
+
+    fn least_of(&self, output: &Envelope) -> f64 {
+        let bound = output.bounds.lower;
+        if self.inputs.cuts().is_empty() {
+            bound
+        } else {
+            bound.max(self.inputs.least(&output.lower))
+        }
+    }
+
+    /// The bound that decides, of those of all rows.
+    pub(super) fn summary(&self, least: &[f64]) -> f64 {
+        if self.any {
+            return least.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        }
+        if self.leaving == 0 {
+            return least.iter().copied().fold(f64::INFINITY, f64::min);
+        }
+        // Two rows a neuron.
+        let neurons = least.chunks(2);
+        let mut neurons: Vec<f64> =
+            neurons.map(|rows| rows.iter().copied().fold(f64::INFINITY, f64::min)).collect();
+        neurons.sort_by(f64::total_cmp);
+        neurons.get(self.leaving).copied().unwrap_or(f64::NEG_INFINITY)
+    }
+
+    /// How many neurons of the next layer may leave their template.
+    ///
+    /// Where it is not 0, what comes out is no preimage, but a guide to the bits of a layer.
     #[must_use]
-    pub fn is_shown_by(&self, least: f64) -> bool {
-        let strict = self.rows.iter().any(|row| row.strict);
-        if strict { least > 0.0 } else { least >= 0.0 }
+    pub fn leaving(&self) -> usize {
+        self.leaving
     }
 
     /// The network whose outputs are the worst cases of rows over a template, or less.
-    fn worst_case(&self, template: &Preimage, rows: &[ImageRow]) -> Result<Network, NetworkError> {
+    pub(super) fn worst_case(
+        &self,
+        template: &Preimage,
+        rows: &[usize],
+    ) -> Result<Network, NetworkError> {
+        let rows: Vec<&ImageRow> = rows.iter().map(|row| &self.rows[*row]).collect();
         let (neurons, inputs) = (self.element.len(), self.inputs.bounding_box().dimension());
         let ends = |at: usize| {
-            let (envelope, slack) = (&self.element[at % neurons], template.slack[at % neurons]);
-            if at < neurons {
-                (&envelope.lower, sub_down(envelope.lower.constant, slack))
+            let (neuron, below) = (at % neurons, at < neurons);
+            let envelope = &self.element[neuron];
+            if below {
+                (&envelope.lower, sub_down(envelope.lower.constant, template.below[neuron]))
             } else {
-                (&envelope.upper, add_up(envelope.upper.constant, slack))
+                (&envelope.upper, add_up(envelope.upper.constant, template.above[neuron]))
             }
         };
         let first = Affine::new(
@@ -158,7 +212,7 @@ impl<'a> Image<'a> {
     /// At least `ReLU(z)` on a template.
     pub(super) fn most(&self, template: &Preimage) -> Vec<f64> {
         let region = self.inputs.bounding_box();
-        let pairs = self.element.iter().zip(&template.slack);
+        let pairs = self.element.iter().zip(&template.above);
         pairs.map(|(e, slack)| add_up(e.upper.range(region).upper, *slack).max(0.0)).collect()
     }
 
@@ -195,27 +249,25 @@ fn output_row(layer: &Affine, row: &HalfSpace) -> ImageRow {
     }
     let terms = row.coefficients.iter().zip(&layer.bias);
     let constant = terms.fold(-row.bound, |sum, (c, b)| add_down(sum, mul_down(*c, *b)));
-    ImageRow { weights, error, coefficients: Vec::new(), constant, strict: row.strict }
+    ImageRow { weights, error, coefficients: Vec::new(), constant }
 }
 
 /// That a neuron stays below the upper end of its template, and above the lower one.
 fn preimage_rows(layer: &Affine, target: &Preimage, neuron: usize) -> [ImageRow; 2] {
-    let (envelope, slack) = (&target.element[neuron], target.slack[neuron]);
+    let (envelope, above) = (&target.element[neuron], target.above[neuron]);
     let weights: Vec<f64> = layer.weight.row(neuron).iter().copied().collect();
     let (bias, error) = (layer.bias[neuron], vec![0.0; weights.len()]);
     let above = ImageRow {
         weights: weights.iter().map(|w| -w).collect(),
         error: error.clone(),
         coefficients: envelope.upper.coefficients.clone(),
-        constant: sub_down(add_down(envelope.upper.constant, slack), bias),
-        strict: false,
+        constant: sub_down(add_down(envelope.upper.constant, above), bias),
     };
     let below = ImageRow {
         weights,
         error,
         coefficients: envelope.lower.coefficients.iter().map(|c| -c).collect(),
-        constant: sub_down(add_down(bias, slack), envelope.lower.constant),
-        strict: false,
+        constant: sub_down(add_down(bias, target.below[neuron]), envelope.lower.constant),
     };
     [above, below]
 }

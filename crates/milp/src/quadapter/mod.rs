@@ -15,6 +15,7 @@
 
 mod abstraction;
 mod attack;
+mod balanced;
 mod certify;
 mod chain;
 mod forward;
@@ -23,11 +24,13 @@ mod image;
 mod least;
 mod preimage;
 mod property;
+mod scaling;
 mod strategy;
 mod synthesis;
 mod trigger;
 
 pub use abstraction::Abstraction;
+pub use balanced::Balanced;
 pub use certify::{
     Certification, CertifyError, CertifyOptions, Proof, Reason, Verdict, Witness, certify,
     certify_in, falsify,
@@ -36,8 +39,9 @@ pub use half_space::HalfSpace;
 pub use image::Image;
 pub use preimage::{Preimage, Step};
 pub use property::{Inputs, Outputs, Property, PropertyError};
+pub use scaling::Scaling;
 pub use strategy::{Strategy, fitting_layer};
 pub use synthesis::{
-    Failure, Options, Outcome, PreimageMethod, Scaling, Synthesis, SynthesisError, synthesize,
+    Failure, Method, Options, Outcome, Synthesis, SynthesisError, UnderPreimage, synthesize,
 };
 pub use trigger::Trigger;

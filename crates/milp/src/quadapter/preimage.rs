@@ -19,10 +19,11 @@ pub enum Step {
 /// A set of values of a layer, before ReLU, that the rest of the network maps into `O`.
 ///
 /// ```text
-/// { z : lower_j(x) - slack_j ≤ z_j ≤ upper_j(x) + slack_j for all j },   slack_j = χ · step_j
+/// { z : lower_j(x) - below_j ≤ z_j ≤ upper_j(x) + above_j for all j }
 /// ```
 ///
-/// for an input `x` of the property; the forms are those of the abstract element of the layer.
+/// for an input `x` of the property; the forms are those of the abstract element of the layer. In
+/// the paper's template `below_j = above_j = χ · step_j`.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Preimage {
@@ -30,23 +31,25 @@ pub struct Preimage {
     pub element: Vec<Envelope>,
     /// `χ`.
     pub scale: f64,
-    /// How far the template reaches beyond the element, for each neuron.
-    pub slack: Vec<f64>,
+    /// How far the template reaches below the element, for each neuron.
+    pub below: Vec<f64>,
+    /// How far the template reaches above the element, for each neuron.
+    pub above: Vec<f64>,
 }
 
 impl Preimage {
     /// The template with a scaling.
     #[must_use]
     pub fn scaled(element: Vec<Envelope>, step: Step, scale: f64) -> Self {
-        let slack = steps(&element, step).into_iter().map(|step| step * scale).collect();
-        Self { element, scale, slack }
+        let slack: Vec<f64> = steps(&element, step).iter().map(|step| step * scale).collect();
+        Self { element, scale, below: slack.clone(), above: slack }
     }
 
     /// The neurons whose element is seen to be inside the template for all inputs of a region:
     /// all of them if the element is contained in the preimage.
     ///
     /// ```text
-    /// min over the region of  lower'_j - (lower_j - slack_j)  ≥ 0,    and for the upper ends
+    /// min over the region of  lower'_j - (lower_j - below_j)  ≥ 0,    and for the upper ends
     /// ```
     ///
     /// Guarantee: sound. The minima of the affine functions are dot products, rounded outward.
@@ -57,12 +60,13 @@ impl Preimage {
     #[must_use]
     pub fn contains(&self, element: &[Envelope], region: &Region) -> Vec<bool> {
         assert_eq!(element.len(), self.element.len(), "neurons of an element");
-        let neurons = element.iter().zip(&self.element).zip(&self.slack);
+        let slack = self.below.iter().zip(&self.above);
+        let neurons = element.iter().zip(&self.element).zip(slack);
         neurons
-            .map(|((inner, outer), slack)| {
+            .map(|((inner, outer), (below, above))| {
                 let lower = least_difference(&inner.lower, &outer.lower, region);
                 let upper = least_difference(&outer.upper, &inner.upper, region);
-                add_down(lower, *slack) >= 0.0 && add_down(upper, *slack) >= 0.0
+                add_down(lower, *below) >= 0.0 && add_down(upper, *above) >= 0.0
             })
             .collect()
     }

@@ -10,8 +10,8 @@ use nncert_core::{LayerKind, Network, NetworkError};
 use super::chain::Chain;
 use super::forward::{Goal, forward};
 use super::{
-    Certification, CertifyError, CertifyOptions, Image, Preimage, Property, PropertyError, Step,
-    Strategy, Verdict, certify,
+    Balanced, Certification, CertifyError, CertifyOptions, Image, Preimage, Property,
+    PropertyError, Scaling, Step, Strategy, Verdict, certify,
 };
 use crate::{ModelError, Watch};
 
@@ -26,6 +26,9 @@ pub struct Options {
     /// The share of the neurons of a hidden layer that may leave the preimage: 0 as in the paper's
     /// tables for Quadapter, 0.25 for Quadapter*. The output layer never leaves.
     pub relaxed: f64,
+    /// The share of the neurons of a hidden layer at which the image of a template may leave the
+    /// next one. Above 0 templates are no preimages, and guide the choice of bits alone.
+    pub loose: f64,
     /// How far templates reach.
     pub step: Step,
     /// After this time the answer is unknown.
@@ -41,6 +44,7 @@ impl Default for Options {
             least_fraction: 1,
             most_fraction: 16,
             relaxed: 0.0,
+            loose: 0.0,
             step: Step::Own,
             time: None,
             certify: CertifyOptions::default(),
@@ -61,15 +65,52 @@ impl Options {
         if least > most {
             return Err(SynthesisError::Fractions { least, most });
         }
-        if !(0.0..1.0).contains(&self.relaxed) {
-            return Err(SynthesisError::Relaxed { share: self.relaxed });
+        match [self.relaxed, self.loose].into_iter().find(|share| !(0.0..1.0).contains(share)) {
+            Some(share) => Err(SynthesisError::Relaxed { share }),
+            None => Ok(()),
         }
-        Ok(())
+    }
+}
+
+/// How preimages are found.
+#[derive(Clone, Copy)]
+pub enum Method<'a> {
+    /// Backward, the largest scaling of each layer: `UnderPreImage` of the paper.
+    Backward(&'a dyn UnderPreimage),
+    /// Forward, all layers with one scaling: [`Balanced`].
+    Balanced(Balanced),
+}
+
+impl Method<'_> {
+    /// The preimages of all hidden layers.
+    pub(super) fn preimages(
+        &self,
+        chain: &Chain,
+        property: &Property,
+        options: &Options,
+        scratch: &mut Scratch,
+        watch: &Watch<'_>,
+    ) -> Result<Backward, SynthesisError> {
+        match self {
+            Self::Backward(method) => preimages(chain, property, *method, options, scratch, watch),
+            Self::Balanced(balanced) => {
+                balanced.preimages(chain, property, options, scratch, watch)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Method<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Backward(_) => f.debug_tuple("Backward").finish_non_exhaustive(),
+            Self::Balanced(balanced) => f.debug_tuple("Balanced").field(balanced).finish(),
+        }
     }
 }
 
 /// A way to the scaling of a template: `UnderPreImage` of the paper.
-pub trait PreimageMethod {
+pub trait UnderPreimage {
     /// A scaling for which a layer maps the template into the target.
     ///
     /// # Errors
@@ -81,17 +122,6 @@ pub trait PreimageMethod {
         scratch: &mut Scratch,
         watch: &Watch<'_>,
     ) -> Result<Scaling, SynthesisError>;
-}
-
-/// What a [`PreimageMethod`] finds.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Scaling {
-    /// This `χ`, which is positive.
-    Found(f64),
-    /// No positive one.
-    Empty,
-    /// None in time.
-    Time,
 }
 
 /// What a synthesis comes to.
@@ -171,7 +201,7 @@ pub enum Failure {
 /// ```
 /// use nalgebra::{dmatrix, dvector};
 /// use nncert_core::{Affine, Domain, Network, Region};
-/// use nncert_milp::quadapter::{Abstraction, Options, Property, synthesize};
+/// use nncert_milp::quadapter::{Abstraction, Method, Options, Property, synthesize};
 ///
 /// let network = Network::relu_mlp(vec![
 ///     Affine::new(dmatrix![1.13, -0.62; -0.71, 0.94], dvector![0.05, -0.1]),
@@ -179,7 +209,9 @@ pub enum Failure {
 /// ])?;
 /// let ball = Region::linf_ball(&[0.9, 0.2], 0.1, &Domain::unit())?;
 /// let property = Property::same_class(ball, 2, 0)?;
-/// let found = synthesize(&network, &property, &Abstraction::default(), &Options::default())?;
+/// let abstraction = Abstraction::default();
+/// let method = Method::Backward(&abstraction);
+/// let found = synthesize(&network, &property, &method, &Options::default())?;
 /// let strategy = found.outcome.strategy().expect("a wide margin");
 /// assert!(strategy.mean_bits() <= 4.0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -191,7 +223,7 @@ pub enum Failure {
 pub fn synthesize(
     network: &Network,
     property: &Property,
-    method: &dyn PreimageMethod,
+    method: &Method<'_>,
     options: &Options,
 ) -> Result<Synthesis, SynthesisError> {
     options.check()?;
@@ -199,7 +231,7 @@ pub fn synthesize(
     let chain = Chain::of(network)?;
     let watch = options.time.map_or_else(Watch::default, Watch::limit);
     let (scratch, start) = (&mut Scratch::default(), Instant::now());
-    let (scales, preimages) = preimages(&chain, property, method, options.step, scratch, &watch)?;
+    let (scales, preimages) = method.preimages(&chain, property, options, scratch, &watch)?;
     let preimage_time = start.elapsed();
     let start = Instant::now();
     let outcome = match preimages {
@@ -231,15 +263,25 @@ fn accept(
     })
 }
 
+/// Scalings, last layer first; and the preimages of all hidden layers, or why there are none.
+pub(super) type Backward = (Vec<f64>, Result<Vec<Preimage>, Failure>);
+
+/// `floor(share · count)`.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a count")]
+pub(super) fn share(share: f64, count: usize) -> usize {
+    ((share * count as f64).floor() as usize).min(count)
+}
+
 /// The preimages of all hidden layers, or why there are none; and their scalings, last layer first.
 pub(super) fn preimages(
     chain: &Chain,
     property: &Property,
-    method: &dyn PreimageMethod,
-    step: Step,
+    method: &dyn UnderPreimage,
+    options: &Options,
     scratch: &mut Scratch,
     watch: &Watch<'_>,
-) -> Result<(Vec<f64>, Result<Vec<Preimage>, Failure>), SynthesisError> {
+) -> Result<Backward, SynthesisError> {
+    let step = options.step;
     let inputs = property.inputs();
     let (mut scales, mut found) = (Vec::new(), Vec::<Preimage>::new());
     for layer in (0..chain.layers.len() - 1).rev() {
@@ -247,7 +289,10 @@ pub(super) fn preimages(
         let next = &chain.layers[layer + 1];
         let image = match found.last() {
             None => Image::of_outputs(inputs, element, step, next, property.outputs()),
-            Some(target) => Image::of_preimage(inputs, element, step, next, target),
+            Some(target) => {
+                let leaving = share(options.loose, next.outputs());
+                Image::of_preimage(inputs, element, step, next, target, leaving)
+            }
         };
         match method.scaling(&image, scratch, watch)? {
             Scaling::Found(scale) => {
