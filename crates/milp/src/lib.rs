@@ -70,6 +70,7 @@ mod encoding;
 mod highs;
 mod model;
 mod property;
+pub mod quadapter;
 mod radius;
 mod solver;
 mod verdict;

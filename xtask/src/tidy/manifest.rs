@@ -15,7 +15,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("nncert-prob", &[]),
     ("nncert-bounds", &["nncert-core"]),
     ("nncert-similarity", &["nncert-core", "nncert-prob", "nncert-bounds"]),
-    ("nncert-milp", &["nncert-core", "nncert-bounds"]),
+    ("nncert-milp", &["nncert-core", "nncert-prob", "nncert-bounds"]),
     ("nncert-smoothing", &["nncert-core", "nncert-prob", "nncert-bounds"]),
     (
         "nncert",

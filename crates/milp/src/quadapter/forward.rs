@@ -1,0 +1,94 @@
+//! Forward quantization: layer by layer, the fewest bits after the point.
+
+use nncert_bounds::{Scratch, crown_in};
+use nncert_core::compress::LayerFormat;
+use nncert_core::{Affine, Network};
+
+use super::chain::Chain;
+use super::synthesis::share;
+use super::{
+    CertifyOptions, Failure, Options, Preimage, Property, Strategy, SynthesisError, Verdict,
+    certify_in, fitting_layer,
+};
+use crate::Watch;
+
+/// A property with the preimages of all layers but the last.
+#[derive(Clone, Debug)]
+pub(super) struct Goal<'a> {
+    pub(super) property: &'a Property,
+    pub(super) preimages: Vec<Preimage>,
+}
+
+/// Bounds alone, by CROWN.
+const CROWN: CertifyOptions = CertifyOptions { alpha: None, attack: 0 };
+
+/// The strategy with the fewest bits after the point in each layer, the first layers first, for
+/// which every hidden layer stays in the preimages of all goals, but for the neurons that may
+/// leave, and the outputs are what they must be.
+///
+/// Guarantee: sound about the outputs, which are bounded by CROWN over the whole quantized network.
+pub(super) fn forward(
+    chain: &Chain,
+    goals: &[Goal<'_>],
+    options: &Options,
+    scratch: &mut Scratch,
+    watch: &Watch<'_>,
+) -> Result<Result<Strategy, Failure>, SynthesisError> {
+    let (mut layers, mut formats) = (Vec::<Affine>::new(), Vec::<LayerFormat>::new());
+    for (index, layer) in chain.layers.iter().enumerate() {
+        let mut found = None;
+        for fraction in options.least_fraction..=options.most_fraction {
+            if watch.left().is_some_and(|left| left.is_zero()) {
+                return Ok(Err(Failure::Time));
+            }
+            let format = fitting_layer(layer, fraction)?;
+            let rounded = quantize(layer, format);
+            let prefix = layers.iter().chain([&rounded]).cloned().collect();
+            let network = Network::relu_mlp(prefix)?;
+            if accepts(&network, index, chain, goals, options, scratch)? {
+                found = Some((format, rounded));
+                break;
+            }
+        }
+        let Some((format, rounded)) = found else {
+            return Ok(Err(Failure::Fractions { layer: index }));
+        };
+        formats.push(format);
+        layers.push(rounded);
+    }
+    Ok(Ok(Strategy { layers: formats }))
+}
+
+/// Whether the last layer of a quantized prefix is where it must be, for all goals.
+fn accepts(
+    network: &Network,
+    layer: usize,
+    chain: &Chain,
+    goals: &[Goal<'_>],
+    options: &Options,
+    scratch: &mut Scratch,
+) -> Result<bool, SynthesisError> {
+    for goal in goals {
+        let accepted = if layer + 1 == chain.layers.len() {
+            let end = certify_in(scratch, network, goal.property, &CROWN)?;
+            matches!(end.verdict, Verdict::Certified(_))
+        } else {
+            let region = goal.property.inputs().bounding_box();
+            let element = crown_in(scratch, network, region)?.outputs;
+            let inside = goal.preimages[layer].contains(&element, region);
+            let left = inside.iter().filter(|inside| !**inside).count();
+            left <= share(options.relaxed, inside.len())
+        };
+        if !accepted {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn quantize(layer: &Affine, format: LayerFormat) -> Affine {
+    Affine::new(
+        layer.weight.map(|w| format.weight.quantize(w)),
+        layer.bias.map(|b| format.bias.quantize(b)),
+    )
+}
