@@ -36,6 +36,14 @@ impl Images {
         usize::from(self.labels[id])
     }
 
+    /// The images that count for accuracy, one a column, and their classes.
+    pub(crate) fn test(&self) -> (DMatrix<f32>, Vec<usize>) {
+        let pixels = self.pixels[..self.test * PIXELS].iter();
+        let pixels = pixels.map(|pixel| f32::from(*pixel) / 255.0);
+        let labels = (0..self.test).map(|id| self.label(id)).collect();
+        (DMatrix::from_iterator(PIXELS, self.test, pixels), labels)
+    }
+
     /// The share of images whose largest output is the right one, in percent.
     pub(crate) fn accuracy(&self, network: &Network) -> Result<f64, Failure> {
         let mut evaluator = Evaluator::<f32>::new(network)?;

@@ -5,13 +5,14 @@
 //!     [--images N] [--limit S] [--backdoor]
 //! ```
 //!
-//! Methods are `abs`, `relaxed` and, with feature `highs`, `milp`. The last line of standard output
+//! Methods are `abs`, `relaxed`, `balanced`, `search` and, with feature `highs`, `milp`. The last line of standard output
 //! is a JSON object.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "examples speak to a terminal")]
 
 mod accuracy;
 mod robustness;
+mod search;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -32,7 +33,7 @@ const NETWORKS: [(&str, &str); 3] =
     [("MP1", "mnist_1blk_100"), ("MP2", "mnist_2blk_100_100"), ("MP3", "mnist_3blk_100_100_100")];
 
 /// The methods. A method of another kind has its place here, and in [`Backward::method`].
-const METHODS: [&str; 5] = ["milp", "abs", "relaxed", "balanced", "balanced-relaxed"];
+const METHODS: [&str; 6] = ["milp", "abs", "relaxed", "balanced", "balanced-relaxed", "search"];
 
 #[derive(Debug)]
 pub(crate) struct Options {
@@ -81,9 +82,12 @@ fn main() -> Result<(), Failure> {
                 Some(asked) => asked == method,
             };
             if asked {
-                let preimages = backward.method(method)?;
-                let mut cell =
-                    robustness::run(&subject, method, &preimages, &images, &ids, &options)?;
+                let mut cell = if method == "search" {
+                    search::run(&subject, method, &images, &ids, &options)?
+                } else {
+                    let preimages = backward.method(method)?;
+                    robustness::run(&subject, method, &preimages, &images, &ids, &options)?
+                };
                 cell["published"] = published(&tasks["published"][name], method);
                 cells.push(cell);
             }

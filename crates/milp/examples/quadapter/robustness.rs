@@ -14,7 +14,7 @@ use crate::accuracy::Images;
 use crate::{Failure, Options, Subject};
 
 /// In units of 1/255.
-const RADII: [u32; 5] = [1, 2, 3, 4, 5];
+pub(crate) const RADII: [u32; 5] = [1, 2, 3, 4, 5];
 
 /// The tasks of one network by one method.
 pub(crate) fn run(
@@ -71,23 +71,23 @@ fn key(strategy: &Strategy) -> Vec<(u32, i32)> {
 }
 
 #[derive(Default)]
-struct Sums {
-    tasks: usize,
-    solved: usize,
-    verified: usize,
-    attacked: usize,
+pub(crate) struct Sums {
+    pub(crate) tasks: usize,
+    pub(crate) solved: usize,
+    pub(crate) verified: usize,
+    pub(crate) attacked: usize,
     /// Of each layer.
     bits: Vec<f64>,
-    accuracy: f64,
+    pub(crate) accuracy: f64,
     accuracies: BTreeMap<Vec<(u32, i32)>, f64>,
-    seconds: f64,
-    preimage: f64,
-    quantization: f64,
-    failures: BTreeMap<String, usize>,
+    pub(crate) seconds: f64,
+    pub(crate) preimage: f64,
+    pub(crate) quantization: f64,
+    pub(crate) failures: BTreeMap<String, usize>,
 }
 
 impl Sums {
-    fn add(&mut self, strategy: &Strategy) {
+    pub(crate) fn add(&mut self, strategy: &Strategy) {
         self.solved += 1;
         self.bits.resize(strategy.layers.len(), 0.0);
         for (sum, bits) in self.bits.iter_mut().zip(strategy.bits()) {
@@ -95,7 +95,7 @@ impl Sums {
         }
     }
 
-    fn cell(&self, subject: &Subject, method: &str) -> Json {
+    pub(crate) fn cell(&self, subject: &Subject, method: &str) -> Json {
         let (tasks, solved) = (self.tasks.max(1) as f64, self.solved.max(1) as f64);
         let bits: Vec<f64> = self.bits.iter().map(|sum| sum / solved).collect();
         let mean = bits.iter().sum::<f64>() / bits.len().max(1) as f64;

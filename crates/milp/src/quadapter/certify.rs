@@ -48,6 +48,8 @@ pub enum Proof {
     AlphaCrown,
     /// CROWN or α-CROWN of a mean of the inequalities: where the mean is positive, one of them is.
     Mean,
+    /// A lower bound of the probability that the network stays close to the original.
+    Similarity,
 }
 
 /// Why neither was shown.
@@ -328,6 +330,7 @@ impl fmt::Display for Proof {
             Self::Crown => "CROWN",
             Self::AlphaCrown => "α-CROWN",
             Self::Mean => "a mean of the inequalities",
+            Self::Similarity => "a bound of the probability of similarity",
         })
     }
 }

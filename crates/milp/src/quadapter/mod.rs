@@ -25,6 +25,7 @@ mod least;
 mod preimage;
 mod property;
 mod scaling;
+mod search;
 mod strategy;
 mod synthesis;
 mod trigger;
@@ -40,6 +41,11 @@ pub use image::Image;
 pub use preimage::{Preimage, Step};
 pub use property::{Inputs, Outputs, Property, PropertyError};
 pub use scaling::Scaling;
+#[cfg(feature = "similarity")]
+pub use search::Similar;
+pub use search::{
+    Cost, Floor, FloorError, Found, Kept, Requirement, Search, SearchError, SearchOptions,
+};
 pub use strategy::{Strategy, fitting_layer};
 pub use synthesis::{
     Failure, Method, Options, Outcome, Synthesis, SynthesisError, UnderPreimage, synthesize,
