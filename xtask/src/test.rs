@@ -29,7 +29,7 @@ const STEPS: &[Step] = &[
     Step {
         name: "lints",
         repeat: "cargo clippy --workspace --exclude nncert-milp --all-targets --all-features -- -D warnings, \
-                 and -p nncert-milp --features proptest,rayon,serde",
+                 and -p nncert-milp --features proptest,rayon,serde,similarity",
         run: || {
             let lints = ["--", "-D", "warnings"];
             each(&["clippy", "--all-targets"], |command| succeed(command.args(lints)))
@@ -38,13 +38,13 @@ const STEPS: &[Step] = &[
     Step {
         name: "tests",
         repeat: "cargo test --workspace --exclude nncert-milp --all-features, \
-                 and -p nncert-milp --features proptest,rayon,serde",
+                 and -p nncert-milp --features proptest,rayon,serde,similarity",
         run: || each(&["test"], succeed),
     },
     Step {
         name: "docs",
         repeat: "RUSTDOCFLAGS=\"-D warnings\" cargo doc --no-deps --workspace --exclude nncert-milp \
-                 --all-features, and -p nncert-milp --features proptest,rayon,serde",
+                 --all-features, and -p nncert-milp --features proptest,rayon,serde,similarity",
         run: || {
             each(&["doc", "--no-deps"], |command| {
                 succeed(command.env("RUSTDOCFLAGS", "-D warnings"))
@@ -64,7 +64,7 @@ fn each(
 ) -> Result<(), Error> {
     let others = ["--workspace", "--exclude", "nncert-milp", "--all-features"];
     run(cargo(words).args(others))?;
-    run(cargo(words).args(["-p", "nncert-milp", "--features", "proptest,rayon,serde"]))
+    run(cargo(words).args(["-p", "nncert-milp", "--features", "proptest,rayon,serde,similarity"]))
 }
 
 fn run(arguments: lexopt::Parser) -> Result<(), Error> {

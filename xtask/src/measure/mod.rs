@@ -9,6 +9,7 @@ mod differential;
 pub(crate) mod mnist;
 mod peak;
 pub(crate) mod qnn;
+pub(crate) mod quadapter;
 mod similarity;
 pub(crate) mod smoothing;
 mod verify;
@@ -29,13 +30,16 @@ pub(crate) const VERB: Verb = Verb {
         ("", "similarity: certified radii and probabilities, beside SimCert's"),
         ("", "smoothing: certificates of copies, from scratch, by IRS, and ours"),
         ("", "qnn: QVIP's tasks, one thread; encodings: its encoding beside the cascade"),
+        ("", "quadapter: bit-widths with a proof, beside the published ones"),
         ("--suite NAME", "verify, similarity: acas, cifar, mnist or all (all)"),
         ("--limit S", "seconds a task (verify: 60, MNIST 2; qnn, encodings: 60; similarity: 10)"),
-        ("--net N", "qnn: only this network, such as P1-6"),
+        ("--net N", "qnn, quadapter: only this network, such as P1-6 or MP1"),
         ("--radius R", "qnn: only this radius"),
+        ("--method M", "quadapter: only this one: search, milp, abs, relaxed, balanced, ..."),
+        ("--backdoor", "quadapter: the tasks of Figure 4"),
         ("--epsilon E", "verify: only the tasks of this ε, as it is printed (0.05, 0.01, 1)"),
         ("--model NAME", "smoothing: only this model (digits-mlp, mnist-cnn, cifar-resnet20, ...)"),
-        ("--inputs N", "similarity (3), smoothing: images of a model, at most"),
+        ("--inputs N", "similarity (3), smoothing, quadapter: images of a model, at most"),
         ("--samples N", "similarity: inputs at each radius (20000); smoothing: of an image"),
         ("--threads N", "similarity, verify: threads that a pass may use (1)"),
         ("--data DIR", "where the networks and the published results are (else NNCERT_DATA)"),
@@ -54,6 +58,8 @@ struct Options {
     net: Option<String>,
     radius: Option<u64>,
     threads: Option<usize>,
+    method: Option<String>,
+    backdoor: bool,
 }
 
 impl Options {
@@ -102,6 +108,8 @@ fn run(mut arguments: lexopt::Parser) -> Result<(), Error> {
             Long("limit") => options.limit = Some(arguments.value()?.parse()?),
             Long("net") => options.net = Some(arguments.value()?.string()?),
             Long("radius") => options.radius = Some(arguments.value()?.parse()?),
+            Long("method") => options.method = Some(arguments.value()?.string()?),
+            Long("backdoor") => options.backdoor = true,
             Long("epsilon") => options.epsilon = Some(arguments.value()?.string()?),
             Long("suite") => {
                 options.suite = match &*arguments.value()?.string()? {
@@ -136,6 +144,7 @@ fn run(mut arguments: lexopt::Parser) -> Result<(), Error> {
         Some("smoothing") => smoothing::measure(&data, &options.size),
         Some("verify") => verify::measure(&data, &options),
         Some("qnn") => qnn::measure(&data, &options),
+        Some("quadapter") => quadapter::measure(&data, &options),
         Some("encodings") => qnn::encodings(&data, &options),
         Some(other) => Err(usage(&format!("there is no measurement {other:?}"))),
         None => Err(usage("which measurement?")),

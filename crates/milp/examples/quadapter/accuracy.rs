@@ -27,6 +27,10 @@ impl Images {
         Ok(Self { pixels, labels, test })
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.labels.len()
+    }
+
     pub(crate) fn image(&self, id: usize) -> Vec<f64> {
         let pixels = &self.pixels[id * PIXELS..][..PIXELS];
         pixels.iter().map(|pixel| f64::from(*pixel) / 255.0).collect()

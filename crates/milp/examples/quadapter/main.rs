@@ -11,6 +11,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "examples speak to a terminal")]
 
 mod accuracy;
+mod backdoor;
 mod robustness;
 mod search;
 
@@ -21,6 +22,8 @@ use std::process::Command;
 use lexopt::prelude::*;
 use nncert_core::Network;
 use nncert_core::io::read_network;
+#[cfg(feature = "highs")]
+use nncert_milp::quadapter::MixedInteger;
 use nncert_milp::quadapter::{Abstraction, Balanced, Method};
 use serde_json::{Value as Json, json};
 
@@ -34,6 +37,8 @@ const NETWORKS: [(&str, &str); 3] =
 
 /// The methods. A method of another kind has its place here, and in [`Backward::method`].
 const METHODS: [&str; 6] = ["milp", "abs", "relaxed", "balanced", "balanced-relaxed", "search"];
+/// Those for backdoors; `-layer` has one step for all neurons of a layer.
+const BACKDOOR_METHODS: [&str; 4] = ["abs", "abs-layer", "balanced", "balanced-layer"];
 
 #[derive(Debug)]
 pub(crate) struct Options {
@@ -44,6 +49,8 @@ pub(crate) struct Options {
     pub(crate) images: usize,
     /// Images that accuracy is counted on, at most.
     pub(crate) test: usize,
+    /// The tasks of Figure 4, and none of the others.
+    backdoor: bool,
     /// Seconds a task.
     pub(crate) limit: f64,
 }
@@ -63,7 +70,7 @@ fn main() -> Result<(), Failure> {
     let ids: Vec<usize> =
         ids.filter_map(Json::as_u64).filter_map(|id| id.try_into().ok()).collect();
     let images = Images::read(&options.data, options.test)?;
-    let (mut cells, backward) = (Vec::new(), Backward::new());
+    let (mut cells, mut backdoors, backward) = (Vec::new(), Vec::new(), Backward::new());
     for (name, file) in NETWORKS {
         if options.net.as_deref().is_some_and(|net| net != name && net != file) {
             continue;
@@ -76,9 +83,23 @@ fn main() -> Result<(), Failure> {
         let network = read_network(path)?;
         let float_accuracy = images.accuracy(&network)?;
         let subject = Subject { name, network, float_accuracy };
+        if options.backdoor {
+            // The three layers have no such tasks.
+            for size in [3, 5].into_iter().filter(|_| name != "MP3") {
+                for method in BACKDOOR_METHODS {
+                    if options.method.as_deref().is_none_or(|asked| asked == method) {
+                        let preimages = backward.method(method)?;
+                        let cell =
+                            backdoor::run(&subject, method, &preimages, size, &images, &options)?;
+                        backdoors.push(cell);
+                    }
+                }
+            }
+            continue;
+        }
         for method in METHODS {
             let asked = match options.method.as_deref() {
-                None => method != "milp" || cfg!(feature = "highs"),
+                None => !method.starts_with("milp") || cfg!(feature = "highs"),
                 Some(asked) => asked == method,
             };
             if asked {
@@ -93,7 +114,10 @@ fn main() -> Result<(), Failure> {
             }
         }
     }
-    println!("{}", json!({ "cells": cells, "limit": options.limit, "threads": 1 }));
+    println!(
+        "{}",
+        json!({ "cells": cells, "backdoor": backdoors, "limit": options.limit, "threads": 1 })
+    );
     Ok(())
 }
 
@@ -103,24 +127,39 @@ fn published(network: &Json, method: &str) -> Json {
 }
 
 /// The methods that go backward.
-pub(crate) struct Backward {
+struct Backward {
     abstraction: Abstraction,
+    #[cfg(feature = "highs")]
+    milp: MixedInteger<'static>,
 }
 
 impl Backward {
     fn new() -> Self {
-        Self { abstraction: Abstraction::default() }
+        Self {
+            abstraction: Abstraction::default(),
+            #[cfg(feature = "highs")]
+            milp: MixedInteger::new(&HIGHS),
+        }
     }
 
     /// The way to preimages that a method has.
-    pub(crate) fn method(&self, name: &str) -> Result<Method<'_>, Failure> {
+    fn method(&self, name: &str) -> Result<Method<'_>, Failure> {
         match name {
-            "abs" | "relaxed" => Ok(Method::Backward(&self.abstraction)),
-            "balanced" | "balanced-relaxed" => Ok(Method::Balanced(Balanced::default())),
-            other => Err(format!("there is no method {other}").into()),
+            "abs" | "abs-layer" | "relaxed" => Ok(Method::Backward(&self.abstraction)),
+            #[cfg(feature = "highs")]
+            "milp" | "milp-relaxed" => Ok(Method::Backward(&self.milp)),
+            "balanced" | "balanced-layer" | "balanced-relaxed" => {
+                Ok(Method::Balanced(Balanced::default()))
+            }
+            other => Err(format!("there is no method {other} here").into()),
         }
     }
 }
+
+/// The solver, with its defaults.
+#[cfg(feature = "highs")]
+static HIGHS: nncert_milp::Highs =
+    nncert_milp::Highs { heuristics: 0.0, tolerance: 1e-7, presolve: true };
 
 fn options() -> Result<Options, Failure> {
     let mut options = Options {
@@ -129,6 +168,7 @@ fn options() -> Result<Options, Failure> {
         method: None,
         images: usize::MAX,
         test: usize::MAX,
+        backdoor: false,
         limit: 600.0,
     };
     let mut parser = lexopt::Parser::from_env();
@@ -139,6 +179,7 @@ fn options() -> Result<Options, Failure> {
             Long("method") => options.method = Some(parser.value()?.string()?),
             Long("images") => options.images = parser.value()?.parse()?,
             Long("test") => options.test = parser.value()?.parse()?,
+            Long("backdoor") => options.backdoor = true,
             Long("limit") => options.limit = parser.value()?.parse()?,
             _ => return Err(argument.unexpected().into()),
         }

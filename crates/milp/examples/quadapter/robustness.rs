@@ -1,6 +1,7 @@
 //! Local robustness: fifty images, five radii.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::{Duration, Instant};
 
 use nncert_core::{Domain, Region};
@@ -49,11 +50,10 @@ pub(crate) fn run(
                     let again = certify(&quantized, &property, &CertifyOptions::default())?;
                     sums.verified += usize::from(matches!(again.verdict, Verdict::Certified(_)));
                     sums.attacked += usize::from(falsify(&quantized, &property, 20)?.is_some());
-                    if !sums.accuracies.contains_key(&key(strategy)) {
-                        let accuracy = images.accuracy(&quantized)?;
-                        sums.accuracies.insert(key(strategy), accuracy);
-                    }
-                    sums.accuracy += sums.accuracies[&key(strategy)];
+                    sums.accuracy += match sums.accuracies.entry(key(strategy)) {
+                        Entry::Occupied(known) => *known.get(),
+                        Entry::Vacant(place) => *place.insert(images.accuracy(&quantized)?),
+                    };
                 }
                 Outcome::Unknown(failure) => {
                     *sums.failures.entry(failure.to_string()).or_insert(0) += 1;

@@ -9,6 +9,9 @@ use nncert_core::{Affine, Network, NetworkError, exact};
 
 use super::{HalfSpace, Outputs, Property, PropertyError};
 
+/// How many weights of a mean are tried.
+const MEANS: u32 = 120;
+
 /// What is tried on a property.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -268,15 +271,16 @@ impl<'a> State<'a> {
         Ok(least(property, &outputs[0]) > 0.0)
     }
 
-    /// Weights of a mean, none negative: multiplicative updates against the worst corner.
+    /// Weights of a mean, none negative: multiplicative updates against the worst corner, with
+    /// steps that grow shorter; the best that were met.
     fn mean(&self, property: &Property) -> Vec<f64> {
         let region = property.inputs().bounding_box();
         let count = self.envelopes.len();
         let mut weights = vec![1.0 / count as f64; count];
-        let mut sum = vec![0.0; count];
+        let mut best = (f64::NEG_INFINITY, weights.clone());
         let spread = self.envelopes.iter().map(|envelope| envelope.bounds.width());
         let rate = 2.0 / spread.fold(1e-9, f64::max);
-        for _ in 0..100 {
+        for round in 1..=MEANS {
             let coefficient = |at: usize| {
                 let terms = self.envelopes.iter().zip(&weights);
                 terms.map(|(envelope, w)| w * envelope.lower.coefficients[at]).sum::<f64>()
@@ -286,18 +290,20 @@ impl<'a> State<'a> {
                 if coefficient(at) >= 0.0 { x.lower } else { x.upper }
             };
             let corner: Vec<f64> = (0..region.dimension()).map(corner).collect();
-            for (index, envelope) in self.envelopes.iter().enumerate() {
-                let value = envelope.lower.at(&corner).lower;
-                let grown = weights[index] * libm::exp((rate * value).clamp(-30.0, 30.0));
-                weights[index] = grown.max(1e-12);
+            let forms = self.envelopes.iter().map(|envelope| envelope.lower.at(&corner).lower);
+            let values: Vec<f64> = forms.collect();
+            let least = weights.iter().zip(&values).map(|(w, value)| w * value).sum();
+            if least > best.0 {
+                best = (least, weights.clone());
+            }
+            let step = rate / f64::from(round).sqrt();
+            for (weight, value) in weights.iter_mut().zip(&values) {
+                *weight = (*weight * libm::exp((step * value).clamp(-30.0, 30.0))).max(1e-12);
             }
             let total: f64 = weights.iter().sum();
-            for (index, weight) in weights.iter_mut().enumerate() {
-                *weight /= total;
-                sum[index] += *weight / 100.0;
-            }
+            weights.iter_mut().for_each(|weight| *weight /= total);
         }
-        sum
+        best.1
     }
 
     fn certification(self, verdict: Verdict) -> Certification {

@@ -12,7 +12,7 @@ pub(super) struct Chain {
 }
 
 impl Chain {
-    /// The layers of a network.
+    /// The layers of a network; there is one at least.
     ///
     /// # Errors
     ///
@@ -20,7 +20,6 @@ impl Chain {
     pub(super) fn of(network: &Network) -> Result<Self, SynthesisError> {
         let mut layers: Vec<Affine> = Vec::new();
         let mut after_affine = false;
-        let last = network.layers().len().saturating_sub(1);
         for (index, layer) in network.layers().iter().enumerate() {
             match layer {
                 Layer::Flatten => {}
@@ -28,14 +27,20 @@ impl Chain {
                     layers.push(affine.clone());
                     after_affine = true;
                 }
-                Layer::Activation(Activation::Relu) if after_affine && index < last => {
-                    after_affine = false;
-                }
+                Layer::Activation(Activation::Relu) if after_affine => after_affine = false,
                 _ => {
                     let kind = layer.kind();
                     return Err(SynthesisError::Unsupported { layer: index, kind });
                 }
             }
+        }
+        if !after_affine {
+            // A ReLU at the end, or nothing but a change of shape.
+            let layer = network.layers().len() - 1;
+            return Err(SynthesisError::Unsupported {
+                layer,
+                kind: network.layers()[layer].kind(),
+            });
         }
         Ok(Self { layers })
     }

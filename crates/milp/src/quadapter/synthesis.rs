@@ -60,7 +60,7 @@ impl Options {
         Self { least_fraction: 2, relaxed: 0.25, ..Self::default() }
     }
 
-    fn check(&self) -> Result<(), SynthesisError> {
+    pub(super) fn check(&self) -> Result<(), SynthesisError> {
         let (least, most) = (self.least_fraction, self.most_fraction);
         if least > most {
             return Err(SynthesisError::Fractions { least, most });
@@ -243,6 +243,28 @@ pub fn synthesize(
         Err(failure) => Outcome::Unknown(failure),
     };
     Ok(Synthesis { outcome, scales, preimage_time, quantization_time: start.elapsed() })
+}
+
+/// The under-approximate preimages of all hidden layers, or why there are none.
+///
+/// Guarantee: sound, if [`Options::loose`] is 0: values of layer `i` in preimage `i` are mapped into
+/// `O` by the layers behind it (definition 3 of the paper).
+///
+/// # Errors
+///
+/// As [`synthesize`].
+pub fn find_preimages(
+    network: &Network,
+    property: &Property,
+    method: &Method<'_>,
+    options: &Options,
+) -> Result<Result<Vec<Preimage>, Failure>, SynthesisError> {
+    options.check()?;
+    property.check(network)?;
+    let chain = Chain::of(network)?;
+    let watch = options.time.map_or_else(Watch::default, Watch::limit);
+    let scratch = &mut Scratch::default();
+    Ok(method.preimages(&chain, property, options, scratch, &watch)?.1)
 }
 
 /// Verifies what was found.

@@ -1,6 +1,6 @@
 //! Backdoor triggers: stamps at one place of an image.
 
-use nncert_core::{Interval, Region};
+use nncert_core::{Interval, MAX_WIDTH, Region};
 
 use super::PropertyError;
 
@@ -40,17 +40,20 @@ impl Trigger {
     ///
     /// # Errors
     ///
-    /// [`PropertyError::Trigger`] for a stamp that is empty or not inside the image.
+    /// [`PropertyError::Trigger`] for a stamp that is empty or not inside the image, and an image of
+    /// more than [`MAX_WIDTH`] values.
     pub fn new(
         image: [usize; 3],
         shape: [usize; 2],
         position: [usize; 2],
     ) -> Result<Self, PropertyError> {
-        let [_, height, width] = image;
+        let [channels, height, width] = image;
+        let size = channels.checked_mul(height).and_then(|size| size.checked_mul(width));
         let inside = |size: usize, at: usize, limit: usize| {
             size > 0 && at.checked_add(size).is_some_and(|end| end <= limit)
         };
-        if inside(shape[0], position[0], height) && inside(shape[1], position[1], width) {
+        let small = size.is_some_and(|size| (1..=MAX_WIDTH).contains(&size));
+        if small && inside(shape[0], position[0], height) && inside(shape[1], position[1], width) {
             Ok(Self { image, shape, position })
         } else {
             Err(PropertyError::Trigger { image, shape, position })
@@ -89,8 +92,7 @@ impl Trigger {
     /// [`PropertyError`] for an image of another size, and numbers that are none.
     pub fn region(&self, image: &[f64], range: Interval) -> Result<Region, PropertyError> {
         let [channels, height, width] = self.image;
-        let (expected, found) =
-            (channels.saturating_mul(height).saturating_mul(width), image.len());
+        let (expected, found) = (channels * height * width, image.len());
         if expected != found {
             return Err(PropertyError::Length { expected, found });
         }

@@ -1,0 +1,61 @@
+//! HiGHS as a minimiser.
+
+use core::time::Duration;
+
+use highs::{HighsModelStatus, RowProblem, Sense};
+
+use super::{DualBound, LinearModel, Minimizer, SynthesisError};
+use crate::{Highs, ModelError};
+
+impl Minimizer for Highs {
+    fn dual_bound(
+        &self,
+        model: &LinearModel,
+        time: Option<Duration>,
+    ) -> Result<DualBound, SynthesisError> {
+        let refused = |_| SynthesisError::Model(ModelError::Refused);
+        if time.is_some_and(|time| time.is_zero()) {
+            return Ok(DualBound::Nothing);
+        }
+        let mut problem = RowProblem::default();
+        let mut columns = Vec::with_capacity(model.columns.len());
+        for (at, column) in model.columns.iter().enumerate() {
+            let cost = if at == model.objective { 1.0 } else { 0.0 };
+            let range = column.lower..=column.upper;
+            columns.push(if column.integer {
+                problem.add_integer_column(cost, range)
+            } else {
+                problem.add_column(cost, range)
+            });
+        }
+        for row in &model.rows {
+            problem.add_row(..=row.upper, row.terms.iter().map(|(at, c)| (columns[*at], *c)));
+        }
+        let mut highs = problem.try_optimise(Sense::Minimise).map_err(refused)?;
+        let set = |_| SynthesisError::Model(ModelError::Refused);
+        highs.try_set_option("threads", 1).map_err(set)?;
+        highs.try_set_option("parallel", "off").map_err(set)?;
+        highs.try_set_option("mip_heuristic_effort", self.heuristics).map_err(set)?;
+        highs.try_set_option("mip_feasibility_tolerance", self.tolerance).map_err(set)?;
+        highs.try_set_option("primal_feasibility_tolerance", self.tolerance).map_err(set)?;
+        highs.try_set_option("dual_feasibility_tolerance", self.tolerance).map_err(set)?;
+        highs
+            .try_set_option("presolve", if self.presolve { "choose" } else { "off" })
+            .map_err(set)?;
+        if let Some(time) = time {
+            highs.try_set_option("time_limit", time.as_secs_f64()).map_err(set)?;
+        }
+        let whole = model.columns.iter().any(|column| column.integer);
+        let solved = highs.try_solve().map_err(refused)?;
+        Ok(match solved.status() {
+            HighsModelStatus::Infeasible => DualBound::Infeasible,
+            // Without integers there is no tree, and the optimum of the simplex is the bound.
+            HighsModelStatus::Optimal if !whole => DualBound::AtLeast(solved.objective_value()),
+            _ if whole => match solved.double_info_value(c"mip_dual_bound") {
+                Ok(bound) if bound.is_finite() => DualBound::AtLeast(bound),
+                _ => DualBound::Nothing,
+            },
+            _ => DualBound::Nothing,
+        })
+    }
+}
