@@ -1,6 +1,7 @@
 //! `cargo xtask reproduce NAME`: the tables and figures of a paper, as a report under `docs/reports`.
 
 mod irs;
+mod quadapter;
 mod qvip;
 mod simcert;
 
@@ -20,9 +21,11 @@ pub(crate) const VERB: Verb = Verb {
         ("NAME", "simcert: probabilistic similarity, figure 5, tables 1 and 2"),
         ("", "irs: incremental randomized smoothing, figure 3 and tables 1 to 3"),
         ("", "qvip: interval analysis (RQ1), table 2 (RQ2), radii (RQ3)"),
-        ("--limit S", "qvip: seconds a task (60)"),
+        ("", "quadapter: bit-widths with a proof, tables 2 and 3, figure 4"),
+        ("--limit S", "qvip, quadapter: seconds a task (60)"),
         ("--model NAME", "irs: only this model"),
-        ("--inputs N", "simcert: images that table 1 averages over (5); irs: images of a model"),
+        ("--inputs N", "simcert: images that table 1 averages over (5); irs: images of a model;"),
+        ("", "quadapter: images with a solver (2)"),
         ("--samples N", "irs: cached samples of an image"),
         ("--data DIR", "where networks and images are (else NNCERT_DATA)"),
     ],
@@ -63,6 +66,7 @@ fn run(mut arguments: lexopt::Parser) -> Result<(), Error> {
         Some("simcert") => simcert::report(&data, &size),
         Some("irs") => irs::report(&data, &size),
         Some("qvip") => qvip::report(&data, limit),
+        Some("quadapter") => quadapter::report(&data, &size, limit),
         Some(other) => Err(usage(&format!("there is nothing to reproduce by the name {other:?}"))),
         None => Err(usage("which paper?")),
     })?;
