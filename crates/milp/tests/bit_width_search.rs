@@ -267,3 +267,60 @@ fn similar_strategies_stay_close() {
     let region = Region::new(vec![0.0; 2], vec![1.0; 2]).unwrap();
     assert!(Similar::everywhere(&network, region, f64::NAN).is_err());
 }
+
+/// With HiGHS: a model agrees with bounds and with points, and shows what bounds do not.
+#[cfg(feature = "highs")]
+#[test]
+fn models_agree_with_bounds_and_points() {
+    use core::time::Duration;
+    use nncert_milp::quadapter::{certify_by_model, falsify};
+    use nncert_milp::{Highs, Watch};
+
+    let (highs, mut random) = (Highs::default(), ChaCha8Rng::seed_from_u64(9));
+    let (mut shown, mut refuted, mut more) = (0, 0, 0);
+    for _ in 0..300 {
+        let network = network(&mut random);
+        let centre: Vec<f64> = (0..2).map(|_| random.random_range(0.1..0.9)).collect();
+        let class = network.evaluate(&centre).unwrap().argmax().0;
+        let radius = random.random_range(0.02..0.4);
+        let ball = Region::linf_ball(&centre, radius, &Domain::unit()).unwrap();
+        let property = if random.random_bool(0.7) {
+            Property::same_class(ball, CLASSES, class)
+        } else {
+            Property::not_class(ball, CLASSES, (class + 1) % CLASSES)
+        }
+        .unwrap();
+        let watch = Watch::limit(Duration::from_secs(20));
+        let by_model = certify_by_model(&network, &property, &highs, &watch).unwrap();
+        let by_model = matches!(by_model, Verdict::Certified(Proof::Solver));
+        let bounds = certify(&network, &property, &CertifyOptions::default()).unwrap().verdict;
+        let witness = falsify(&network, &property, 20).unwrap();
+        assert!(!(by_model && witness.is_some()), "a model shows what {witness:?} refutes");
+        assert!(by_model || !matches!(bounds, Verdict::Certified(_)), "bounds show more");
+        shown += usize::from(by_model);
+        refuted += usize::from(witness.is_some());
+        more += usize::from(by_model && !matches!(bounds, Verdict::Certified(_)));
+    }
+    // Hardly any is left open.
+    assert!(shown + refuted >= 290 && refuted > 50 && more > 0, "{shown} {refuted} {more}");
+}
+
+/// With HiGHS: what bounds find is confirmed by a model.
+#[cfg(feature = "highs")]
+#[test]
+fn what_is_found_is_confirmed_by_a_model() {
+    use core::time::Duration;
+    use nncert_milp::quadapter::certify_by_model;
+    use nncert_milp::{Highs, Watch};
+
+    let highs = Highs::default();
+    for (network, property) in cases(60) {
+        let mut kept = Kept::new(&property).and_solver(&highs, Duration::from_secs(10));
+        let mut search = Search::new(&network, options()).unwrap();
+        let Some(strategy) = search.run(&mut [&mut kept], None).unwrap().strategy else { continue };
+        let quantized = strategy.quantize(&network).unwrap();
+        let watch = Watch::limit(Duration::from_secs(20));
+        let verdict = certify_by_model(&quantized, &property, &highs, &watch).unwrap();
+        assert_eq!(verdict, Verdict::Certified(Proof::Solver), "{strategy}");
+    }
+}

@@ -53,6 +53,8 @@ pub enum Proof {
     Mean,
     /// A lower bound of the probability that the network stays close to the original.
     Similarity,
+    /// The proven bound of a solver, less a margin: [`certify_by_model`](super::certify_by_model).
+    Solver,
 }
 
 /// Why neither was shown.
@@ -336,6 +338,7 @@ impl fmt::Display for Proof {
             Self::Crown => "CROWN",
             Self::AlphaCrown => "α-CROWN",
             Self::Mean => "a mean of the inequalities",
+            Self::Solver => "the proven bound of a solver",
             Self::Similarity => "a bound of the probability of similarity",
         })
     }

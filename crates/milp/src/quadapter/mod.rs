@@ -48,6 +48,7 @@ mod backdoor;
 mod balanced;
 mod certify;
 mod chain;
+mod complete;
 mod deployment;
 mod forward;
 mod half_space;
@@ -75,6 +76,7 @@ pub use certify::{
     Certification, CertifyError, CertifyOptions, Proof, Reason, Verdict, Witness, certify,
     certify_in, falsify,
 };
+pub use complete::{TOLERANCE, certify_by_model};
 pub use deployment::{Deployment, DeploymentError};
 pub use half_space::HalfSpace;
 pub use image::Image;

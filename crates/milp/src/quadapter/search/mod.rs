@@ -16,7 +16,7 @@ pub use self::floor::{Floor, FloorError};
 pub use self::requirement::{Kept, Requirement};
 #[cfg(feature = "similarity")]
 pub use self::similar::Similar;
-use super::{CertifyError, Strategy, Verdict, fitting_layer};
+use super::{CertifyError, Strategy, SynthesisError, Verdict, fitting_layer};
 
 /// What a strategy costs.
 #[derive(Clone, Copy, Debug, Default)]
@@ -174,6 +174,9 @@ pub enum SearchError {
     /// A requirement is none of this network.
     #[error(transparent)]
     Certify(#[from] CertifyError),
+    /// A model cannot be made or solved.
+    #[error(transparent)]
+    Synthesis(#[from] SynthesisError),
     /// Accuracy cannot be counted.
     #[error(transparent)]
     Floor(#[from] FloorError),

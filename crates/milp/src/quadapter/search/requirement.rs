@@ -1,10 +1,17 @@
 //! What a quantized network must keep.
 
+use core::fmt;
+use core::time::Duration;
+
 use nncert_bounds::{BoundsError, Scratch};
 use nncert_core::Network;
 
-use super::super::{CertifyError, CertifyOptions, Property, Reason, Verdict, certify_in};
+use super::super::{
+    CertifyError, CertifyOptions, Minimizer, Property, Reason, Verdict, certify_by_model,
+    certify_in,
+};
 use super::SearchError;
+use crate::Watch;
 
 /// Something that a quantized network must keep, with proof.
 ///
@@ -23,10 +30,10 @@ pub trait Requirement {
 }
 
 /// A [`Property`] as a requirement.
-#[derive(Debug)]
 pub struct Kept<'a> {
     property: &'a Property,
     thorough: CertifyOptions,
+    solver: Option<(&'a dyn Minimizer, Duration)>,
     scratch: Scratch,
 }
 
@@ -40,7 +47,26 @@ impl<'a> Kept<'a> {
     /// The property, with these options where it is thorough.
     #[must_use]
     pub fn with(property: &'a Property, thorough: CertifyOptions) -> Self {
-        Self { property, thorough, scratch: Scratch::default() }
+        Self { property, thorough, solver: None, scratch: Scratch::default() }
+    }
+
+    /// The same with a solver, for so long at a time, where it is thorough and bounds are not
+    /// enough: [`certify_by_model`].
+    #[must_use]
+    pub fn and_solver(mut self, solver: &'a dyn Minimizer, time: Duration) -> Self {
+        self.solver = Some((solver, time));
+        self
+    }
+}
+
+impl fmt::Debug for Kept<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = self.solver.map(|(_, time)| time);
+        f.debug_struct("Kept")
+            .field("property", self.property)
+            .field("thorough", &self.thorough)
+            .field("solver_time", &time)
+            .finish_non_exhaustive()
     }
 }
 
@@ -48,10 +74,16 @@ impl Requirement for Kept<'_> {
     fn verdict(&mut self, quantized: &Network, thorough: bool) -> Result<Verdict, SearchError> {
         let plain = CertifyOptions { alpha: None, attack: 0 };
         let options = if thorough { &self.thorough } else { &plain };
-        match certify_in(&mut self.scratch, quantized, self.property, options) {
-            Ok(certification) => Ok(certification.verdict),
-            Err(CertifyError::Bounds(error)) => unknown_on_overflow(error),
-            Err(error) => Err(error.into()),
+        let verdict = match certify_in(&mut self.scratch, quantized, self.property, options) {
+            Ok(certification) => certification.verdict,
+            Err(CertifyError::Bounds(error)) => unknown_on_overflow(error)?,
+            Err(error) => return Err(error.into()),
+        };
+        match (self.solver, &verdict) {
+            (Some((solver, time)), Verdict::Unknown(_)) if thorough => {
+                Ok(certify_by_model(quantized, self.property, solver, &Watch::limit(time))?)
+            }
+            _ => Ok(verdict),
         }
     }
 }
