@@ -67,9 +67,12 @@ fn skipped_samples_have_the_label_of_the_copy() {
         };
         let mut total = 0;
         for id in 0..inputs.len() {
-            for method in
-                [Transfer::FisherTwo, Transfer::FisherThree, Transfer::Replay, Transfer::Fresh]
-            {
+            for method in [
+                Transfer::FisherTwo { weight: 0.5 },
+                Transfer::FisherThree,
+                Transfer::Replay,
+                Transfer::Fresh,
+            ] {
                 let (with, without) = (run(method, id, true), run(method, id, false));
                 assert_eq!(with.certification, without.certification);
                 assert_eq!((with.changed, with.gained), (without.changed, without.gained));

@@ -131,7 +131,7 @@ const SETTINGS: [Setting; 6] = [
 
 fn joint() -> [Transfer; 3] {
     [
-        Transfer::FisherTwo,
+        Transfer::FisherTwo { weight: 0.5 },
         Transfer::FisherThree,
         Transfer::Automatic(Expectation { lost: 0.02, gained: 0.02 }),
     ]

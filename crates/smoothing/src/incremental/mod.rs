@@ -15,7 +15,7 @@ use nncert_prob::Count;
 pub use self::allocation::Allocation;
 pub use self::budget::{BudgetError, ErrorBudget};
 pub use self::experience::Experience;
-use self::method::Prospect;
+use self::method::{Criticals, Prospect};
 pub use self::method::{Expectation, GammaSwitch, Transfer, TransferMethod};
 pub use self::radius::RadiusOptions;
 use self::transfer::Session;
@@ -67,6 +67,8 @@ pub struct Incremental<'a> {
     cache: &'a Cache,
     smoothing: Smoothing,
     budget: ErrorBudget,
+    /// At the level of the budget.
+    criticals: Criticals,
 }
 
 /// How a certificate is carried over.
@@ -146,7 +148,8 @@ impl<'a> Incremental<'a> {
         budget: ErrorBudget,
     ) -> Result<Self, IncrementalError> {
         cache.key().expect(original, smoothing)?;
-        Ok(Self { cache, smoothing: smoothing.clone(), budget })
+        let criticals = Criticals::new(budget.level());
+        Ok(Self { cache, smoothing: smoothing.clone(), budget, criticals })
     }
 
     /// The error budget.
@@ -229,7 +232,7 @@ impl<'a> Incremental<'a> {
             cached: cached.count().trials(),
             samples: nominal,
             known: needed.map_or(0.0, |needed| cached.share_above(needed)),
-            alpha,
+            criticals: self.criticals,
         };
         let method = match options.method {
             Transfer::Automatic(expected) => prospect.best(expected),

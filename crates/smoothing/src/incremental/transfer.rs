@@ -3,7 +3,7 @@
 use nncert_core::directed::{add_up, mul_down};
 use nncert_prob::{
     Count, SidedProbability, clopper_pearson_lower, disagreement_lower, fisher_three_lower,
-    fisher_two_lower, one_sided_lower,
+    one_sided_lower, weighted_fisher_lower,
 };
 
 use super::budget::split;
@@ -79,9 +79,9 @@ impl<C: BatchClassifier + ?Sized> Session<'_, C> {
                 let bound = one_sided_lower(cached, lost, first, second);
                 Ok(Counted::new(TransferMethod::OneSided, lost, bound))
             }
-            Transfer::FisherTwo => {
+            Transfer::FisherTwo { weight } => {
                 let lost = self.lost(run, samples)?;
-                let bound = fisher_two_lower(cached, lost, alpha);
+                let bound = weighted_fisher_lower(cached, lost, weight, alpha);
                 Ok(Counted::new(TransferMethod::FisherTwo, lost, bound))
             }
             Transfer::FisherThree => {
