@@ -295,7 +295,9 @@ impl Bench<'_> {
             let mut found = Vec::new();
             for (place, input) in inputs.into_iter().enumerate() {
                 // The plan follows what earlier inputs have shown.
-                if place == 0 || place.is_power_of_two() && place.trailing_zeros() % 2 == 0 && place > 1 {
+                if place == 0
+                    || place.is_power_of_two() && place.trailing_zeros() % 2 == 0 && place > 1
+                {
                     let expected = experience.expectation();
                     let allocation =
                         Allocation::agreeing(self.cache, ALPHA, samples, expected, agreement);
