@@ -147,7 +147,8 @@ impl Curve<'_> {
     fn demand(&self) -> Demand {
         let cached = self.input.count();
         // The method that will be chosen, from the same samples.
-        let method = self.prospect(self.input.selection(), self.nominal).best(self.expected);
+        let prospect = self.prospect(self.input.selection(), self.nominal);
+        let method = prospect.chosen(self.expected, cached);
         if method == Transfer::Replay {
             return self.replay(cached);
         }

@@ -235,7 +235,7 @@ impl<'a> Incremental<'a> {
             criticals: self.criticals,
         };
         let method = match options.method {
-            Transfer::Automatic(expected) => prospect.best(expected),
+            Transfer::Automatic(expected) => prospect.chosen(expected, cached.count()),
             method => method,
         };
         let samples = match method {

@@ -80,7 +80,7 @@ const PLANS: [Plan; 5] = [
         network: "cifar/resnet20_sigma025.onnx",
         images: "cifar/images.safetensors",
         ours: false,
-        sigmas: &[0.25],
+        sigmas: &[0.25, 0.5, 1.0],
         inputs: 12,
         samples: 5_000,
         bounded: false,
