@@ -157,6 +157,11 @@ impl Agreement {
         self.fingerprints == [original, changed]
     }
 
+    /// Whether all samples of at most this norm lie in the region.
+    pub(crate) fn covers_norm(&self, reach: f32) -> bool {
+        matches!(self.domain, AgreementDomain::Ball(radius) if f64::from(reach) <= radius)
+    }
+
     /// Whether a sample lies in the region.
     pub(crate) fn covers(&self, sample: &[f32]) -> bool {
         match &self.domain {

@@ -20,7 +20,7 @@ pub use self::method::{Expectation, GammaSwitch, Transfer, TransferMethod};
 pub use self::radius::RadiusOptions;
 use self::transfer::Session;
 use crate::cache::digest;
-use crate::run::{Known, Observer, Progress, check_samples, unobserved};
+use crate::run::{Known, Observer, Progress, Sure, check_samples, unobserved};
 use crate::{
     Agreement, BatchClassifier, Cache, CacheError, CacheField, CachedInput, Certification,
     Fingerprint, Input, Smoothing, SmoothingError,
@@ -256,7 +256,14 @@ impl<'a> Incremental<'a> {
             Transfer::Fresh | Transfer::Irs { .. } => None,
             _ => agreement.is_some().then_some(&known),
         };
-        let session = Session { smoothing, changed, cached, input, alpha, known };
+        // Where no sample of the input is outside, none has to be looked at.
+        let needed = agreement
+            .filter(|agreement| agreement.covers_norm(cached.reach()))
+            .map_or(f32::INFINITY, |agreement| agreement.needed(cached.class()));
+        let sure = |index: u64| (cached.margin(index) > needed).then_some(cached.class());
+        let sure: Option<Sure<'_>> =
+            if known.is_some() && needed < f32::INFINITY { Some(&sure) } else { None };
+        let session = Session { smoothing, changed, cached, input, alpha, known, sure };
         session.run(method, samples, options.batch, observer)
     }
 
