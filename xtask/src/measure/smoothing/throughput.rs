@@ -52,7 +52,7 @@ pub(super) fn small_cnn() -> Result<Vec<Throughput>, Error> {
         Layer::Flatten,
         affine(10, 32 * 256).into(),
     ];
-    let network = Network::new(Shape::new(&[3, 32, 32]), layers).map_err(failed)?;
+    let network = Network::new(Shape::new([3, 32, 32]), layers).map_err(failed)?;
     rates("small-cnn", &network, &vec![0.5; 3072])
 }
 
