@@ -37,6 +37,8 @@ const LARGE: f64 = 1e140;
 pub(crate) struct TailValue {
     /// An upper bound.
     pub(crate) up: f64,
+    /// A lower bound.
+    pub(crate) down: f64,
     /// The logarithm of the value, about.
     pub(crate) ln: f64,
     /// The derivative of that logarithm by `x`, about.
@@ -44,7 +46,7 @@ pub(crate) struct TailValue {
 }
 
 impl TailValue {
-    const NOTHING: Self = Self { up: 1.0, ln: 0.0, slope: 0.0 };
+    const NOTHING: Self = Self { up: 1.0, down: 0.0, ln: 0.0, slope: 0.0 };
 }
 
 /// The upper tail `P(Bin(n, x) ≥ k)` as a function of `x`, for `1 ≤ k ≤ n ≤ 2^31`.
@@ -88,8 +90,12 @@ impl UpperTail {
         let rest = exponent.lo + EXPONENT_ERROR * magnitude + 1e-19;
         let front = mul_up(exp_up(exponent.hi), (1.0 + rest + rest * rest).next_up());
         let up = mul_up(front, mul_up(fraction, (1.0 + error).next_up()));
+        // The upper bound exceeds the value by less than this part of it: convergent, exponent, and ten roundings.
+        let width = 4.0 * error + 4.0 * EXPONENT_ERROR * magnitude + 16.0 * f64::EPSILON;
+        let down = (up * (1.0 - width)).max(0.0);
         let plain = exponent.get() + libm::log(fraction);
-        TailValue { up: up.min(1.0), ln: plain, slope: 1.0 / (x.get() * y.get() * fraction) }
+        let slope = 1.0 / (x.get() * y.get() * fraction);
+        TailValue { up: up.min(1.0), down, ln: plain, slope }
     }
 
     /// An upper convergent of the fraction, and how far, relatively, it may lie below the value for its rounding errors.

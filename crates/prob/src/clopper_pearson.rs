@@ -13,7 +13,7 @@
 
 use crate::binomial::UpperTail;
 use crate::counts::Count;
-use crate::normal::approximate_upper_quantile;
+use crate::normal::{approximate_upper_quantile, rational_quantile};
 use crate::probability::Probability;
 use crate::sided::SidedProbability;
 
@@ -22,6 +22,9 @@ const MAX_STEPS: usize = 40;
 
 /// Newton's method ends when the tail is this close to `α`, relatively.
 const TOLERANCE: f64 = 1e-14;
+
+/// How far inside a bound the exact one is looked for first.
+const FIRST_WIDENING: f64 = 1e-13;
 
 /// Steps outward, at most: each doubles the one before.
 const MAX_WIDENINGS: usize = 60;
@@ -57,7 +60,8 @@ pub fn clopper_pearson_lower(count: Count, alpha: Probability) -> SidedProbabili
         return SidedProbability::ZERO;
     }
     let tail = UpperTail::new(k, n);
-    let (start, of_complement) = guess(k as f64, (n - k + 1) as f64, alpha);
+    let z = approximate_upper_quantile(alpha);
+    let (start, of_complement) = guess(k as f64, (n - k + 1) as f64, z);
     let root = newton(&tail, start, of_complement, alpha);
     verified(&tail, root, of_complement, alpha)
 }
@@ -83,9 +87,72 @@ pub fn clopper_pearson_upper(count: Count, alpha: Probability) -> SidedProbabili
     clopper_pearson_lower(count.complement(), alpha).complement()
 }
 
+/// Numbers that enclose the exact bound at a level between two, which are next to each other.
+///
+/// ```text
+/// .0 ≤ the p with P(Bin(n, p) ≥ k) = α ≤ .1    for every α from low to high, at most ½
+/// ```
+pub(crate) fn clopper_pearson_enclosed(
+    count: Count,
+    low: Probability,
+    high: Probability,
+) -> (SidedProbability, SidedProbability) {
+    let (k, n) = (count.successes(), count.trials());
+    let lower = clopper_pearson_lower(count, low);
+    if k == 0 {
+        return (lower, SidedProbability::ZERO);
+    }
+    let tail = UpperTail::new(k, n);
+    let (side, of_complement) = lower.small_side();
+    let mut widening = FIRST_WIDENING;
+    while widening < 0.5 {
+        let inner = if of_complement { side * (1.0 - widening) } else { side * (1.0 + widening) };
+        if tail.at(inner, of_complement).down > high.get() {
+            return (lower, SidedProbability::from_side(inner, of_complement));
+        }
+        widening *= 16.0;
+    }
+    (lower, SidedProbability::ONE)
+}
+
+/// The bound in ordinary arithmetic, for numbers that need be no integers: `successes` above 0 and at most `trials`.
+///
+/// For plans and choices: some hundred nanoseconds. It is within a few percent of the distance from the estimate.
+///
+/// Guarantee: heuristic.
+///
+/// # Examples
+/// ```
+/// use nncert_prob::{Count, Probability, clopper_pearson_approximate, clopper_pearson_lower};
+///
+/// let exact = clopper_pearson_lower(Count::new(990, 1000)?, Probability::new(0.001)?).down();
+/// assert!((clopper_pearson_approximate(990.0, 1000.0, 0.001) - exact).abs() < 0.001);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub fn clopper_pearson_approximate(successes: f64, trials: f64, alpha: f64) -> f64 {
+    let failures = trials - successes;
+    if successes.is_nan() || successes <= 0.0 || failures < 0.0 || alpha <= 0.0 {
+        return 0.0;
+    }
+    let alpha = alpha.min(1.0 - f64::EPSILON);
+    // Without a failure, or nearly: P(Bin(n, p) ≥ k) is a power of p, or nearly; in between, the quantile of the gamma law.
+    if failures < 1.0 {
+        let none = libm::exp(libm::log(alpha) / trials);
+        if failures == 0.0 {
+            return none;
+        }
+        let one = clopper_pearson_approximate(trials - 1.0, trials, alpha);
+        return none + failures * (one - none);
+    }
+    let (side, of_complement) = guess(successes.max(0.6), failures + 1.0, rational_quantile(alpha));
+    if of_complement { 1.0 - side } else { side }
+}
+
 /// An approximate `α`-quantile of the beta law with parameters `a, b ≥ 1`, as its smaller side (Abramowitz and Stegun, 26.5.22).
-fn guess(a: f64, b: f64, alpha: f64) -> (f64, bool) {
-    let z = approximate_upper_quantile(alpha);
+///
+/// `z` is the normal quantile with `α` above it.
+fn guess(a: f64, b: f64, z: f64) -> (f64, bool) {
     let lambda = (z * z - 3.0) / 6.0;
     let (u, v) = (1.0 / (2.0 * a - 1.0), 1.0 / (2.0 * b - 1.0));
     let h = 2.0 / (u + v);

@@ -17,10 +17,11 @@
 
 use crate::clopper_pearson::{clopper_pearson_lower, clopper_pearson_upper};
 use crate::counts::Count;
-use crate::fisher::{fisher_critical_of_three, fisher_critical_of_two};
+use crate::fisher::fisher_critical_of_three;
 use crate::probability::Probability;
 use crate::rounding::{add_down, add_up, div_down, mul_down, mul_up, sub_down};
 use crate::sided::SidedProbability;
+use crate::weighted::weighted_fisher_lower;
 
 /// A cell is fine enough when its levels differ by this factor. On the scale of a bound that is a few thousandths of the distance
 /// from the estimate.
@@ -106,12 +107,7 @@ pub fn one_sided_lower(
 /// ```
 #[must_use]
 pub fn fisher_two_lower(cached: Count, lost: Count, alpha: Probability) -> SidedProbability {
-    let critical = fisher_critical_of_two(alpha).get();
-    least(critical, None, |cell| {
-        let p = clopper_pearson_lower(cached, level(cell.first.0));
-        let u = clopper_pearson_upper(lost, level(div_down(critical, cell.first.1)));
-        joint(p, u, SidedProbability::ZERO)
-    })
+    weighted_fisher_lower(cached, lost, 1.0, alpha)
 }
 
 /// The bound from Fisher's test of the p-values of `p`, `u` and `v` together.
@@ -161,7 +157,7 @@ fn joint(p: SidedProbability, u: SidedProbability, v: SidedProbability) -> Sided
 }
 
 /// The better of a lower bound and an upper bound of the complement: the one that is small.
-fn from_both(value: f64, loss: f64) -> SidedProbability {
+pub(crate) fn from_both(value: f64, loss: f64) -> SidedProbability {
     if loss < 0.5 {
         SidedProbability::from_side(loss, true)
     } else {

@@ -79,9 +79,10 @@
 //!
 //! **[`Sprt`]** decides between two hypotheses with as few trials as possible, and gives no bound.
 //!
-//! **[`fisher_two_lower`]**, [`fisher_three_lower`], [`one_sided_lower`] and [`disagreement_lower`] bound the probability for a changed
-//! classifier by the counts of the original and a few evaluations of the changed one. The first is the one to take; the second
-//! where the original is often wrong; the last is what incremental smoothing publishes.
+//! **[`weighted_fisher_lower`]**, [`fisher_two_lower`], [`fisher_three_lower`], [`one_sided_lower`] and [`disagreement_lower`] bound the
+//! probability for a changed classifier by the counts of the original and a few evaluations of the changed one. The first is the
+//! one to take, with a small weight where there are many samples of the original; the third where the original is often wrong; the
+//! last is what incremental smoothing publishes.
 //!
 //! [`normal_quantile_down`] and its like turn such a bound, a [`SidedProbability`], into a radius.
 //!
@@ -160,10 +161,13 @@ mod tail;
 mod triangular;
 mod truncated_gaussian;
 mod uniform;
+mod weighted;
 
 pub use crate::bracket::{CdfMethod, ProbabilityBracket};
 pub use crate::cdf::ExactCdf;
-pub use crate::clopper_pearson::{clopper_pearson_lower, clopper_pearson_upper};
+pub use crate::clopper_pearson::{
+    clopper_pearson_approximate, clopper_pearson_lower, clopper_pearson_upper,
+};
 pub use crate::confidence::{Confidence, ConfidenceError};
 pub use crate::confidence_sequence::{LookSchedule, sequence_lower};
 pub use crate::counts::{Count, CountError};
@@ -171,6 +175,7 @@ pub use crate::discrete::{Discrete, DiscreteError};
 pub use crate::distribution::{Atom, Characteristic, Distribution, Spectrum};
 pub use crate::fisher::{
     fisher_critical_of_three, fisher_critical_of_two, fisher_of_three, fisher_of_two,
+    weighted_fisher_critical,
 };
 pub use crate::incremental::{
     disagreement_lower, fisher_three_lower, fisher_two_lower, one_sided_lower,
@@ -185,3 +190,4 @@ pub use crate::tail::{ParseTailError, Tail};
 pub use crate::triangular::{Triangular, TriangularError};
 pub use crate::truncated_gaussian::{TruncatedGaussian, TruncatedGaussianError};
 pub use crate::uniform::{DistributionError, Uniform};
+pub use crate::weighted::weighted_fisher_lower;

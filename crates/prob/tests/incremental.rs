@@ -1,8 +1,9 @@
 //! The exact coverage of the bounds for a changed classifier: every outcome is enumerated, and weighted with its probability.
 
 use nncert_prob::{
-    Count, Probability, SidedProbability, disagreement_lower, fisher_three_lower, fisher_two_lower,
-    one_sided_lower,
+    Count, Probability, SidedProbability, disagreement_lower, fisher_critical_of_two,
+    fisher_three_lower, fisher_two_lower, one_sided_lower, weighted_fisher_critical,
+    weighted_fisher_lower,
 };
 use num_bigint::BigInt;
 use num_rational::BigRational;
@@ -52,7 +53,7 @@ struct Outcome {
 
 type Bound = fn(Outcome, f64) -> SidedProbability;
 
-const BOUNDS: [(&str, Bound); 4] = [
+const BOUNDS: [(&str, Bound); 7] = [
     ("disagreement", |o, alpha| {
         let half = probability(0.5 * alpha);
         disagreement_lower(o.cached, o.disagreements, half, half)
@@ -62,6 +63,9 @@ const BOUNDS: [(&str, Bound); 4] = [
         one_sided_lower(o.cached, o.lost, half, half)
     }),
     ("Fisher 2", |o, alpha| fisher_two_lower(o.cached, o.lost, probability(alpha))),
+    ("weight 1/4", |o, alpha| weighted_fisher_lower(o.cached, o.lost, 0.25, probability(alpha))),
+    ("weight 0.03", |o, alpha| weighted_fisher_lower(o.cached, o.lost, 0.03, probability(alpha))),
+    ("weight 3", |o, alpha| weighted_fisher_lower(o.cached, o.lost, 3.0, probability(alpha))),
     ("Fisher 3", |o, alpha| fisher_three_lower(o.cached, o.lost, o.gained, probability(alpha))),
 ];
 
@@ -143,31 +147,77 @@ fn the_error_is_at_most_the_level_for_more_samples() {
     check_coverage(16, 16, 0.03125, &SETTINGS);
 }
 
-/// Against a search over the level of `p` in steps of a percent: the cells lose little, and nothing on the other side.
+/// The `x` with `P(Bin(n, x) ≥ k) = e^(-s)`, rounded up.
+fn quantile(of: Count, s: f64) -> f64 {
+    let level = (-s).exp();
+    if level <= 0.5 {
+        return nncert_prob::clopper_pearson_lower(of, probability(level)).up();
+    }
+    let before = count(of.successes() - 1, of.trials());
+    nncert_prob::clopper_pearson_upper(before, probability(-(-s).exp_m1())).up()
+}
+
+/// Against a search over the level of `p` in 2000 steps: lines lose little, and nothing on the other side.
 #[test]
 fn the_region_is_searched_closely() {
     for (cached, lost, alpha) in [
         (count(9_000, 10_000), count(6, 900), 0.001),
+        (count(10_000, 10_000), count(0, 500), 0.002),
         (count(99_900, 100_000), count(0, 999), 0.002),
         (count(560, 1000), count(20, 500), 1e-6),
+        (count(1, 3), count(1, 2), 0.1),
+        (count(3_000_000, 4_000_000), count(5, 100_000), 1e-9),
     ] {
-        let critical = nncert_prob::fisher_critical_of_two(probability(alpha)).get();
-        let least = (0..=2000)
-            .map(|step| critical.powf(1.0 - f64::from(step) / 2000.0))
-            .map(|first| {
-                let p = nncert_prob::clopper_pearson_lower(cached, probability(first));
-                let u = nncert_prob::clopper_pearson_upper(
-                    lost,
-                    probability((critical / first).min(1.0)),
-                );
-                (p.up() * u.complement_up()).next_up()
-            })
-            .fold(1.0, f64::min);
-        let bound = fisher_two_lower(cached, lost, probability(alpha)).down();
-        let estimate = cached.successes() as f64 / cached.trials() as f64;
-        assert!(bound <= least, "{bound} above {least}");
-        assert!(least - bound <= 0.01 * (estimate - least), "{bound} far below {least}");
+        for weight in [0.02, 0.3, 0.999, 1.0, 1.001, 2.5] {
+            let critical = weighted_fisher_critical(weight, probability(alpha));
+            let level = |s: f64| probability((-s).exp());
+            // Smaller p-values of the original are rejected, whatever the weight.
+            let longest = -(alpha / 1024.0).ln();
+            let least = (1..2000)
+                .map(|step| critical / weight * f64::from(step) / 2000.0)
+                .filter(|s| *s < longest)
+                .map(|s| quantile(cached, s) * quantile(lost.complement(), critical - weight * s))
+                .map(|q| q * (1.0 + 1e-10))
+                .fold(1.0, f64::min);
+            // The ends: p = 1, and u = 0.
+            let all_lost = nncert_prob::clopper_pearson_upper(lost, level(critical));
+            let least = least.min(all_lost.complement_up() * (1.0 + 1e-10));
+            let none = nncert_prob::clopper_pearson_lower(cached, level(critical / weight));
+            let inside = critical / weight < longest;
+            let least = if inside { least.min(none.up() * (1.0 + 1e-10)) } else { least };
+            let bound = weighted_fisher_lower(cached, lost, weight, probability(alpha)).down();
+            let share = |count: Count| count.successes() as f64 / count.trials() as f64;
+            let estimate = share(cached) * share(lost.complement());
+            let what = format!("{cached:?} {lost:?} {alpha} {weight}");
+            assert!(bound <= least, "{what}: {bound} above {least}");
+            // A part of the level is for small p-values of the original.
+            assert!(least - bound <= 0.02 * (estimate - least), "{what}: {bound} below {least}");
+        }
     }
+}
+
+/// Against an integral over one of the exponentials.
+#[test]
+fn weighted_critical_values_have_their_level() {
+    for weight in [0.01, 0.2, 0.5, 2.0, 7.0] {
+        for alpha in [0.1, 0.002, 1e-9] {
+            let t = weighted_fisher_critical(weight, probability(alpha));
+            // P(X₂ ≥ t) + ∫ e^(-x) P(w X₁ ≥ t - x) dx over [0, t], by the midpoint rule.
+            let steps = 400_000;
+            let width = t / f64::from(steps);
+            let integral: f64 = (0..steps)
+                .map(|step| (f64::from(step) + 0.5) * width)
+                .map(|x| (-x - (t - x) / weight).exp() * width)
+                .sum();
+            let found = (-t).exp() + integral;
+            assert!((found / alpha - 1.0).abs() < 1e-6, "{weight} {alpha}: {found}");
+        }
+    }
+    let two = fisher_critical_of_two(probability(0.002)).get();
+    let one = weighted_fisher_critical(1.0, probability(0.002));
+    assert!(one >= -two.ln() - 1e-12 && one < -two.ln() + 1e-9);
+    assert_eq!(weighted_fisher_critical(f64::NAN, probability(0.1)), f64::INFINITY);
+    assert_eq!(weighted_fisher_critical(1.0, probability(0.0)), f64::INFINITY);
 }
 
 #[test]

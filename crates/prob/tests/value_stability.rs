@@ -2,7 +2,11 @@
 //!
 //! After an intended change, take the new bits from the message of the failing test.
 
-use nncert_prob::{Distribution, LinearForm, Tail, Uniform};
+use nncert_prob::{
+    Count, Distribution, LinearForm, Probability, SidedProbability, Tail, Uniform,
+    clopper_pearson_lower, clopper_pearson_upper, fisher_three_lower, sequence_lower,
+    weighted_fisher_lower,
+};
 
 #[test]
 fn bounds_keep_their_bits() {
@@ -53,6 +57,38 @@ fn log_mgf_keeps_its_bits() {
             "3fa98ed4fa690d20",
             "402a01c9c2ca91cc",
             "426001d1bf7c88c3"
+        ]
+    );
+}
+
+#[test]
+fn bounds_of_counts_keep_their_bits() {
+    let count = |k, n| Count::new(k, n).unwrap();
+    let alpha = Probability::new(0.001).unwrap();
+    let (cached, lost) = (count(9_000, 10_000), count(3, 500));
+    let bounds = [
+        clopper_pearson_lower(count(990, 1000), alpha),
+        clopper_pearson_lower(count(6_000_000, 10_000_000), alpha),
+        clopper_pearson_upper(count(0, 1000), alpha),
+        sequence_lower(cached, alpha).unwrap(),
+        weighted_fisher_lower(cached, lost, 0.5, alpha),
+        weighted_fisher_lower(cached, lost, 1.0, alpha),
+        fisher_three_lower(cached, lost, count(4, 50), alpha),
+    ];
+    let bits = bounds.map(|bound: SidedProbability| {
+        let (side, of_complement) = bound.small_side();
+        format!("{:016x} {of_complement}", side.to_bits())
+    });
+    assert_eq!(
+        bits,
+        [
+            "3f9889f841d25516 true",
+            "3fd9a1720ec09785 true",
+            "3f7c3258ae63af43 false",
+            "3fbd19aca931e4db true",
+            "3fc039467a6fee6a true",
+            "3fc04ff2820343ac true",
+            "3fc008597d2698d3 true",
         ]
     );
 }

@@ -4,8 +4,9 @@ use nncert_bounds::{BoundsError, differential};
 use nncert_core::directed::{add_up, sub_up};
 use nncert_core::{PairedNetworks, Region};
 
-use crate::Fingerprint;
 use crate::evaluation_error::evaluation_error;
+use crate::norms::{LayerNorms, margins_apart};
+use crate::{CachedInput, Fingerprint};
 
 /// A sound bound on how much of a margin a copy can lose, anywhere on a region.
 ///
@@ -35,11 +36,19 @@ use crate::evaluation_error::evaluation_error;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Agreement {
-    region: Region,
+    domain: AgreementDomain,
     /// Of both networks.
     fingerprints: [Fingerprint; 2],
     /// For each class.
     needed: Vec<f32>,
+}
+
+/// Where an agreement holds.
+#[derive(Clone, Debug, PartialEq)]
+enum AgreementDomain {
+    Box(Region),
+    /// Of this radius, around 0.
+    Ball(f64),
 }
 
 /// Why no agreement can be shown.
@@ -84,7 +93,50 @@ impl Agreement {
             if needed.is_finite() { needed.next_up() } else { f32::INFINITY }
         });
         let fingerprints = [pair.original(), pair.compressed()].map(Fingerprint::of_network);
-        Ok(Self { region: region.clone(), fingerprints, needed: needed.collect() })
+        let domain = AgreementDomain::Box(region.clone());
+        Ok(Self { domain, fingerprints, needed: needed.collect() })
+    }
+
+    /// Bounds the difference of a pair on a ball around 0, by norms of their layers: far cheaper than [`Agreement::new`], and for fine
+    /// quantization and many inputs tighter.
+    ///
+    /// ```text
+    /// radius:  the greatest norm of an input, and σ(√d + 4) for noise in d dimensions
+    /// ```
+    ///
+    /// # Errors
+    /// [`AgreementError::Layer`] for layers other than affine ones, convolutions, averages, ReLU and their blocks.
+    ///
+    /// # Examples
+    /// ```
+    /// use nncert_core::{compress, io};
+    /// use nncert_smoothing::{Agreement, LayerNorms};
+    ///
+    /// # let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/digits");
+    /// let f = io::read_network(format!("{fixtures}/digits_32.safetensors"))?;
+    /// let norms = LayerNorms::new(&f);
+    /// let pair = compress::float16(&f)?.pair(&f)?;
+    /// let agreement = Agreement::by_norms(&pair, &norms, 8.0)?;
+    /// assert!(agreement.needed(3) < 0.5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn by_norms(
+        pair: &PairedNetworks,
+        norms: &LayerNorms,
+        radius: f64,
+    ) -> Result<Self, AgreementError> {
+        let networks = [pair.original(), pair.compressed()];
+        let apart = margins_apart(networks, norms, radius);
+        let apart = apart.map_err(|layer| AgreementError::Layer { layer })?;
+        let needed = apart.into_iter().map(|apart| {
+            // As above.
+            #[allow(clippy::cast_possible_truncation)]
+            let needed = (apart * (1.0 + 1e-6)) as f32;
+            if needed.is_finite() { needed.next_up() } else { f32::INFINITY }
+        });
+        let fingerprints = networks.map(Fingerprint::of_network);
+        let domain = AgreementDomain::Ball(radius);
+        Ok(Self { domain, fingerprints, needed: needed.collect() })
     }
 
     /// The margin of a class that is enough.
@@ -93,18 +145,39 @@ impl Agreement {
         self.needed.get(class).copied().unwrap_or(f32::INFINITY)
     }
 
+    /// The share of an input's samples on which a copy need not be run, about: that of the samples that chose the class, which were recorded
+    /// with margins.
+    #[must_use]
+    pub fn spared(&self, input: &CachedInput) -> f64 {
+        input.share_above(self.needed(input.class()))
+    }
+
     /// Whether it is about these classifiers.
     pub(crate) fn is_of(&self, original: Fingerprint, changed: Fingerprint) -> bool {
         self.fingerprints == [original, changed]
     }
 
+    /// Whether all samples of at most this norm lie in the region.
+    pub(crate) fn covers_norm(&self, reach: f32) -> bool {
+        matches!(self.domain, AgreementDomain::Ball(radius) if f64::from(reach) <= radius)
+    }
+
     /// Whether a sample lies in the region.
     pub(crate) fn covers(&self, sample: &[f32]) -> bool {
-        let ends = self.region.lower().iter().zip(self.region.upper());
-        sample.len() == self.region.dimension()
-            && sample.iter().zip(ends).all(|(x, (low, high))| {
-                let x = f64::from(*x);
-                *low <= x && x <= *high
-            })
+        match &self.domain {
+            AgreementDomain::Box(region) => {
+                let ends = region.lower().iter().zip(region.upper());
+                sample.len() == region.dimension()
+                    && sample.iter().zip(ends).all(|(x, (low, high))| {
+                        let x = f64::from(*x);
+                        *low <= x && x <= *high
+                    })
+            }
+            AgreementDomain::Ball(radius) => {
+                let squares: f64 = sample.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
+                // The sum, and this product, are off by far less.
+                squares * (1.0 + 1e-6) <= radius * radius
+            }
+        }
     }
 }

@@ -21,10 +21,10 @@ use nncert_core::{
 const UNIT: f64 = f64::from_bits((1023 - 24) << 52);
 
 /// What underflow adds to a sum, at most: far more than the 2^-149 of each of 2^28 products.
-const UNDERFLOW: f64 = 1e-30;
+pub(crate) const UNDERFLOW: f64 = 1e-30;
 
 /// Makes up for the rounding of these bounds themselves, sums of at most 2^28 positive numbers in `f64`.
-const SLACK: f64 = 1.0 + 1e-6;
+pub(crate) const SLACK: f64 = 1.0 + 1e-6;
 
 /// Magnitudes of values, and of their errors.
 struct Values {
@@ -97,6 +97,12 @@ fn step(layer: &Layer, input: &Shape, values: Values) -> Option<Values> {
     }
 }
 
+/// The relative error of a sum of products of rounded weights, and of a little more.
+pub(crate) fn gamma(terms: f64) -> f64 {
+    let roundings = (terms + 4.0) * UNIT;
+    if roundings < 1.0 { roundings / (1.0 - roundings) } else { f64::INFINITY }
+}
+
 /// `|W|` without a bias, and `|b|`.
 fn absolute(affine: &Affine) -> (Affine, Vec<f64>) {
     let weight = affine.weight.map(f64::abs);
@@ -113,8 +119,7 @@ fn linear(
     input: &Shape,
     values: &Values,
 ) -> Option<Values> {
-    let roundings = (terms as f64 + 4.0) * UNIT;
-    let gamma = roundings / (1.0 - roundings);
+    let gamma = gamma(terms as f64);
     let from_values = apply(layer, input, &values.magnitude)?;
     let from_errors = apply(layer, input, &values.error)?;
     let bias = bias.iter().flat_map(|bias| core::iter::repeat_n(*bias, repeat.max(1)));

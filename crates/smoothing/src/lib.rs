@@ -55,8 +55,8 @@
 //! bound. [`Transfer::Irs`] is the published algorithm, corrected, to be compared with.
 //! **[`Incremental::certify_radius`]** asks whether one radius is kept, and stops when that is decided.
 //!
-//! **[`Agreement`]** spares evaluations where bounds of `f - f'` show what `f'` gives. Worth its one pass for small networks and fine
-//! quantization; for deep networks bounds on a region of noise are too loose.
+//! **[`Agreement`]** spares evaluations where bounds of `f - f'` show what `f'` gives. [`Agreement::by_norms`] takes milliseconds, and
+//! fires for fine quantization; [`Agreement::new`] is worth its pass for small networks; for deep ones both are too loose.
 //!
 //! **[`Allocation`]** spreads samples over the inputs of a set, where they promise the most radius.
 //!
@@ -88,6 +88,7 @@ mod gaussian;
 mod grid;
 mod incremental;
 mod noise;
+mod norms;
 mod run;
 mod smoothed;
 #[cfg(feature = "proptest")]
@@ -114,6 +115,7 @@ pub use crate::incremental::{
     IncrementalError, RadiusOptions, Transfer, TransferMethod, TransferOptions, TransferReport,
 };
 pub use crate::noise::{Input, Noise, Smoothing};
+pub use crate::norms::LayerNorms;
 pub use crate::run::Progress;
 pub use crate::smoothed::{
     CertifyOptions, PredictOptions, Prediction, RunnerUp, Sampling, Smoothed,

@@ -41,6 +41,9 @@ pub(crate) fn unobserved(_: Progress) -> ControlFlow<()> {
 /// The label of a sample, where it is known without the classifier.
 pub(crate) type Known<'a> = &'a (dyn Fn(u64, &[f32]) -> Option<usize> + Sync);
 
+/// The same, from the index alone: then the sample is not even drawn.
+pub(crate) type Sure<'a> = &'a (dyn Fn(u64) -> Option<usize> + Sync);
+
 /// A classifier at work for one question.
 pub(crate) struct Run<'a, C: ?Sized> {
     classifier: &'a C,
@@ -48,9 +51,12 @@ pub(crate) struct Run<'a, C: ?Sized> {
     progress: Progress,
     observer: Observer<'a>,
     known: Option<Known<'a>>,
+    sure: Option<Sure<'a>>,
     /// Whether margins are asked for.
     margins: bool,
     skipped: u64,
+    /// The greatest norm of a sample, where margins are asked for.
+    reach: f32,
     room: DMatrix<f32>,
 }
 
@@ -74,8 +80,10 @@ impl<'a, C: BatchClassifier + ?Sized> Run<'a, C> {
             progress,
             observer,
             known: None,
+            sure: None,
             margins: false,
             skipped: 0,
+            reach: 0.0,
             room,
         })
     }
@@ -83,6 +91,11 @@ impl<'a, C: BatchClassifier + ?Sized> Run<'a, C> {
     /// Does not run the classifier where its label is known.
     pub(crate) fn with_known(self, known: Option<Known<'a>>) -> Self {
         Self { known, ..self }
+    }
+
+    /// Does not draw a sample whose label is known from its index.
+    pub(crate) fn with_sure(self, sure: Option<Sure<'a>>) -> Self {
+        Self { sure, ..self }
     }
 
     /// Asks for margins too, if they are wanted.
@@ -98,6 +111,11 @@ impl<'a, C: BatchClassifier + ?Sized> Run<'a, C> {
     /// The samples whose label was known without it.
     pub(crate) fn skipped(&self) -> u64 {
         self.skipped
+    }
+
+    /// The greatest Euclidean norm of the samples, rounded up; infinite where margins were not asked for.
+    pub(crate) fn reach(&self) -> f32 {
+        if self.margins { self.reach } else { f32::INFINITY }
     }
 
     /// Classifies samples and hands over their labels, in the order of the indices; `None` for one that is undecided.
@@ -132,6 +150,7 @@ impl<'a, C: BatchClassifier + ?Sized> Run<'a, C> {
             }
             for part in self.group(samples, &some)? {
                 self.skipped += part.skipped;
+                self.reach = self.reach.max(part.reach);
                 part.labels
                     .into_iter()
                     .for_each(|(index, label, margin)| sink(index, label, margin));
@@ -144,7 +163,8 @@ impl<'a, C: BatchClassifier + ?Sized> Run<'a, C> {
     }
 
     fn work(&self) -> Work<'a, C> {
-        Work { classifier: self.classifier, known: self.known, margins: self.margins }
+        let Self { classifier, known, sure, margins, .. } = *self;
+        Work { classifier, known, sure, margins }
     }
 
     #[cfg(feature = "rayon")]
@@ -198,12 +218,14 @@ pub(crate) fn check_samples(name: &'static str, samples: u64) -> Result<(), Smoo
 struct Part {
     labels: Vec<(u64, Option<usize>, f32)>,
     skipped: u64,
+    reach: f32,
 }
 
 /// What is done with a batch.
 struct Work<'a, C: ?Sized> {
     classifier: &'a C,
     known: Option<Known<'a>>,
+    sure: Option<Sure<'a>>,
     margins: bool,
 }
 
@@ -217,9 +239,15 @@ impl<C: BatchClassifier + ?Sized> Work<'_, C> {
         let length = samples.len();
         let mut columns = take(room, length * indices.len());
         let (mut labels, mut skipped) = (Vec::with_capacity(indices.len()), 0);
+        let mut reach = 0.0_f32;
         // Samples that are run, one column after the other; places of the others are used again.
         let mut places = Vec::new();
         for index in indices {
+            if let Some(label) = self.sure.and_then(|sure| sure(*index)) {
+                labels.push((*index, Some(label), f32::NAN));
+                skipped += 1;
+                continue;
+            }
             let column = &mut columns[places.len() * length..][..length];
             if !samples.fill(*index, column) {
                 labels.push((*index, None, f32::NAN));
@@ -227,6 +255,9 @@ impl<C: BatchClassifier + ?Sized> Work<'_, C> {
                 labels.push((*index, Some(label), f32::NAN));
                 skipped += 1;
             } else {
+                if self.margins {
+                    reach = reach.max(norm_up(column));
+                }
                 places.push(labels.len());
                 labels.push((*index, None, f32::NAN));
             }
@@ -244,7 +275,7 @@ impl<C: BatchClassifier + ?Sized> Work<'_, C> {
             }
             (labels[place].1, labels[place].2) = (Some(label), margin);
         }
-        Ok(Part { labels, skipped })
+        Ok(Part { labels, skipped, reach })
     }
 
     fn classify(&self, batch: &DMatrix<f32>) -> Result<Vec<(usize, f32)>, SmoothingError> {
@@ -256,6 +287,14 @@ impl<C: BatchClassifier + ?Sized> Work<'_, C> {
         let labels = self.classifier.classify(batch)?;
         Ok(labels.into_iter().map(|label| (label, f32::NAN)).collect())
     }
+}
+
+/// The Euclidean norm, rounded up by more than its rounding errors.
+fn norm_up(sample: &[f32]) -> f32 {
+    let squares: f64 = sample.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
+    #[allow(clippy::cast_possible_truncation)]
+    let norm = (squares.sqrt() * (1.0 + 1e-6)) as f32;
+    norm.next_up()
 }
 
 /// The storage of a matrix, with a new length.

@@ -116,7 +116,8 @@ fn certificates_do_not_depend_on_batches_or_threads() {
         for sampling in [fixed, sequential] {
             assert_eq!(on(threads, || certify(batch, sampling)), certify(256, sampling));
         }
-        for method in [Transfer::FisherTwo, Transfer::FisherThree, Transfer::Fresh] {
+        for method in [Transfer::FisherTwo { weight: 0.5 }, Transfer::FisherThree, Transfer::Fresh]
+        {
             assert_eq!(on(threads, || transfer(batch, method)), transfer(256, method));
         }
     }

@@ -8,7 +8,7 @@
 //! each input:  id u64   digest of its values [32]   class u64   selection: successes u64, trials u64   ranges u64
 //!              margins of the selection: u64, and as many bytes
 //!              each range:  first u64   samples u64   count of each class u64 ...   bits, ⌈samples/8⌉ bytes
-//!              margins: 0 or 1 as u8, and then as many bytes as samples
+//!              margins: 0 or 1 as u8, and then as many bytes as samples, and the greatest norm of a sample f32
 //!              digest of the input [16]
 //! ```
 //!
@@ -30,7 +30,7 @@ use super::{Cache, CacheError, CacheKey, CachedInput, Segment};
 use crate::{Fingerprint, Noise};
 
 /// The version of the format that is written and read.
-pub const CACHE_VERSION: u32 = 1;
+pub const CACHE_VERSION: u32 = 2;
 
 const MAGIC: &[u8; 8] = b"NNCERTSC";
 /// Magic, version and the length of the header.
@@ -293,6 +293,9 @@ fn input_bytes(input: &CachedInput) -> Vec<u8> {
         writer.bytes(segment.labels.bytes());
         writer.u8(u8::from(!segment.margins.0.is_empty()));
         writer.bytes(&segment.margins.0);
+        if !segment.margins.0.is_empty() {
+            writer.u32(segment.reach.to_bits());
+        }
     }
     sealed(writer.0)
 }
@@ -346,6 +349,14 @@ fn read_segment(
         1 => Margins(reader.bytes(samples).ok_or(SHORT)?.to_vec()),
         _ => return Err("its margins"),
     };
+    let reach = if margins.0.is_empty() {
+        f32::INFINITY
+    } else {
+        f32::from_bits(reader.u32().ok_or(SHORT)?)
+    };
+    if reach.is_nan() || reach < 0.0 {
+        return Err("its greatest norm");
+    }
     // A margin is that of the class: what does not have the class has none.
     if margins.0.iter().zip(labels.iter()).any(|(margin, hit)| *margin > 0 && !hit) {
         return Err("its margins");
@@ -354,5 +365,5 @@ fn read_segment(
     if total.is_none_or(|total| total > samples) || counts[class] != labels.ones() {
         return Err("its counts");
     }
-    Ok(Segment { first, counts, labels, margins })
+    Ok(Segment { first, counts, labels, margins, reach })
 }

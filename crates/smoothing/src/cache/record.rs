@@ -53,7 +53,7 @@ pub struct CachedInput {
 }
 
 /// A range of samples.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Segment {
     pub(super) first: u64,
     /// How often each class came; fewer than there are bits when samples were undecided.
@@ -61,6 +61,8 @@ pub struct Segment {
     pub(super) labels: Labels,
     /// One for each sample, or none at all.
     pub(super) margins: Margins,
+    /// No sample has a greater Euclidean norm; infinite without margins.
+    pub(super) reach: f32,
 }
 
 impl Segment {
@@ -155,7 +157,7 @@ impl<C: BatchClassifier> Smoothed<C> {
             class,
             selection: Count::new(chosen[class], n0)?,
             selection_margins: selection_margins.collect(),
-            segments: vec![Segment { first, counts, labels, margins: kept }],
+            segments: vec![Segment { first, counts, labels, margins: kept, reach: run.reach() }],
         })
     }
 }
@@ -210,6 +212,11 @@ impl CachedInput {
         let after = self.segments.partition_point(|segment| segment.first <= index);
         let segment = after.checked_sub(1).map(|place| &self.segments[place]);
         segment.map_or(0.0, |segment| segment.margins.at(index - segment.first))
+    }
+
+    /// No sample has a greater Euclidean norm.
+    pub(crate) fn reach(&self) -> f32 {
+        self.segments.iter().map(|segment| segment.reach).fold(0.0, f32::max)
     }
 
     /// Of the selection samples, the share whose margin exceeds `needed`; below 1, by one sample at least.

@@ -1,8 +1,7 @@
 //! Which statement is made about a changed classifier, and from which counts.
 
-use nncert_prob::{Count, SidedProbability, clopper_pearson_lower, one_sided_lower};
+use nncert_prob::{Count, clopper_pearson_approximate, weighted_fisher_critical};
 
-use super::budget::split;
 use crate::SmoothingError;
 use crate::smoothed::rounded_level;
 
@@ -36,8 +35,15 @@ pub enum Transfer {
         /// The share `s` of the level that goes to the original.
         share: f64,
     },
-    /// The same counts, tested together: Fisher's product of two p-values.
-    FisherTwo,
+    /// The same counts, tested together: a product of two p-values, that of `p` with a weight.
+    ///
+    /// ```text
+    /// q ≥ min p(1 - u)    where the test does not reject    (weighted_fisher_lower)
+    /// ```
+    FisherTwo {
+        /// The weight; at 1 it is Fisher's test. It must not depend on the cached samples that are counted.
+        weight: f64,
+    },
     /// Also counts what `f'` gains where `f ≠ c`; runs `f'` on every sample.
     FisherThree,
     /// New samples of `f'`, and nothing of `f` but its class.
@@ -114,12 +120,40 @@ pub(super) struct Prospect {
     pub(super) samples: u64,
     /// The share of cached samples on which it need not be; 0 without an agreement, and below 1.
     pub(super) known: f64,
-    /// The level.
-    pub(super) alpha: f64,
+    /// At the level of the statement.
+    pub(super) criticals: Criticals,
 }
 
-/// The share of the original in the level where its probability is next to 1.
-const NEARLY_CERTAIN: f64 = 0.05;
+/// Weights among which there is a choice.
+pub(super) const WEIGHTS: [f64; 7] = [1.0 / 32.0, 1.0 / 16.0, 0.125, 0.25, 0.5, 1.0, 2.0];
+
+/// With so few failures expected among the samples of the changed classifier, new samples say as much as a joint test.
+const CERTAIN: f64 = 0.3;
+
+/// Where the boundary of a joint test is looked at, in parts of its length.
+const PLACES: [f64; 7] = [0.0, 0.1, 0.25, 0.4, 0.6, 0.8, 1.0];
+
+/// The critical values of the weights at one level.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Criticals {
+    alpha: f64,
+    values: [f64; WEIGHTS.len()],
+}
+
+impl Criticals {
+    pub(super) fn new(alpha: f64) -> Self {
+        let level = rounded_level(alpha);
+        Self { alpha, values: WEIGHTS.map(|weight| weighted_fisher_critical(weight, level)) }
+    }
+
+    fn of(&self, weight: f64) -> f64 {
+        let place = WEIGHTS.iter().position(|known| *known == weight);
+        place.map_or_else(
+            || weighted_fisher_critical(weight, rounded_level(self.alpha)),
+            |place| self.values[place],
+        )
+    }
+}
 
 impl Transfer {
     pub(super) fn check(&self) -> Result<(), SmoothingError> {
@@ -139,27 +173,45 @@ impl Transfer {
                 inside("lost", *lost, false)?;
                 inside("gained", *gained, false)
             }
-            Self::FisherTwo | Self::FisherThree | Self::Fresh | Self::Replay => Ok(()),
+            Self::FisherTwo { weight } if *weight > 0.0 && weight.is_finite() => Ok(()),
+            Self::FisherTwo { weight } => {
+                let expected = "a finite number above 0";
+                Err(SmoothingError::Option { name: "weight", value: *weight, expected })
+            }
+            Self::FisherThree | Self::Fresh | Self::Replay => Ok(()),
         }
     }
 }
 
 impl Prospect {
+    /// The method for an input: by the selection, and new samples where the cached count shows hardly a failure.
+    ///
+    /// That count enters the joint bounds, but this use of it costs nothing. The threshold is fixed beforehand. Below it, the p-value of `p` is
+    /// that of a count cut off above, hence stochastically no smaller than it was, and independent of the others given all
+    /// labels of the original; above it, new samples are independent of everything. So each branch errs with at most `α` of its own
+    /// probability.
+    pub(super) fn chosen(&self, expected: Expectation, cached: Count) -> Transfer {
+        let best = self.best(expected);
+        let joint = matches!(best, Transfer::FisherTwo { .. } | Transfer::FisherThree);
+        let few = CERTAIN * self.cached as f64 / self.samples as f64;
+        if joint && self.known == 0.0 && cached.failures() as f64 <= few {
+            Transfer::Fresh
+        } else {
+            best
+        }
+    }
+
     /// The method that promises the greatest bound of `q`.
     pub(super) fn best(&self, expected: Expectation) -> Transfer {
-        let candidates = [
-            Some(Transfer::Fresh),
-            Some(Transfer::FisherTwo),
-            Some(Transfer::FisherThree),
-            Some(Transfer::OneSided { share: NEARLY_CERTAIN }),
-            // Without an agreement these are new samples, and fewer.
-            (self.known > 0.0).then_some(Transfer::Replay),
-        ];
-        let mut best = (Transfer::Fresh, SidedProbability::ZERO);
-        for method in candidates.into_iter().flatten() {
-            let bound = self.promise(method, expected);
+        let weighted = WEIGHTS.map(|weight| Transfer::FisherTwo { weight });
+        // Without an agreement the last are new samples, and fewer.
+        let others = [Transfer::Fresh, Transfer::FisherThree, Transfer::Replay];
+        let others = &others[..if self.known > 0.0 { 3 } else { 2 }];
+        let mut best = (Transfer::Fresh, 0.0);
+        for method in others.iter().chain(&weighted) {
+            let bound = self.promise(*method, expected);
             if bound > best.1 {
-                best = (method, bound);
+                best = (*method, bound);
             }
         }
         best.0
@@ -172,47 +224,40 @@ impl Prospect {
         (drawn as u64).clamp(1, self.cached.max(1))
     }
 
-    /// The bound that a method gives when every count is what is expected, or nearly: in place of a joint test stand single bounds
-    /// at equal shares of the level, which take microseconds.
-    pub(super) fn promise(&self, method: Transfer, expected: Expectation) -> SidedProbability {
-        self.promised(method, expected).unwrap_or(SidedProbability::ZERO)
-    }
-
-    fn promised(&self, method: Transfer, expected: Expectation) -> Option<SidedProbability> {
+    /// The bound that a method gives when every count is what is expected, about.
+    pub(super) fn promise(&self, method: Transfer, expected: Expectation) -> f64 {
         let (k0, n0) = (self.selection.successes() as f64, self.selection.trials() as f64);
         // Never quite 0 or 1.
         let p = (k0 + 0.5) / (n0 + 1.0);
+        let alpha = self.criticals.alpha;
         let Expectation { lost, gained } = expected;
-        let kept = part(p, self.cached)?;
+        let cached = self.cached as f64;
+        let lower = |share: f64, of: f64, alpha| clopper_pearson_approximate(share * of, of, alpha);
         match method {
-            Transfer::OneSided { share } => {
-                let lost = part(lost, self.drawn().min(kept.successes()))?;
-                let (first, second) = split(self.alpha, share);
-                Some(one_sided_lower(kept, lost, first, second))
+            Transfer::FisherTwo { weight } => {
+                let far = self.criticals.of(weight) / weight;
+                // A p-value of the original a thousand times below the level is rejected whatever its weight.
+                let end = far.min(7.0 - libm::log(alpha));
+                let hits = (self.drawn() as f64).min(p * cached);
+                let at = |place: f64| {
+                    let s = place * end;
+                    let stays = lower(1.0 - lost, hits, libm::exp(-weight * (far - s)));
+                    lower(p, cached, libm::exp(-s)) * stays
+                };
+                PLACES.into_iter().map(at).fold(1.0, f64::min)
             }
-            Transfer::FisherTwo => self.promised(Transfer::OneSided { share: 0.5 }, expected),
             Transfer::FisherThree => {
-                let third = rounded_level(self.alpha / 3.0);
-                let first = part(p, self.drawn())?;
-                let lost = part(lost, first.successes())?;
-                let gained = part(gained, first.failures())?;
-                let stays = one_sided_lower(kept, lost, third, third);
-                let comes = clopper_pearson_lower(gained, third).down();
-                let sum = stays.down() + kept.failures() as f64 / self.cached as f64 * comes;
-                SidedProbability::new(sum.min(1.0)).ok()
+                let (third, drawn) = (alpha / 3.0, self.drawn() as f64);
+                let stays = lower(p, cached, third) * lower(1.0 - lost, p * drawn, third);
+                stays + (1.0 - p) * lower(gained, (1.0 - p) * drawn, third)
             }
             other => {
                 let q = p * (1.0 - lost) + (1.0 - p) * gained;
                 let of = if other == Transfer::Replay { self.drawn() } else { self.samples };
-                Some(clopper_pearson_lower(part(q, of)?, rounded_level(self.alpha)))
+                lower(q, of as f64, alpha)
             }
         }
     }
-}
-
-/// So many successes as a probability lets expect.
-pub(super) fn part(p: f64, of: u64) -> Option<Count> {
-    Count::new((p * of as f64).round().clamp(0.0, of as f64) as u64, of).ok()
 }
 
 #[cfg(test)]
@@ -221,14 +266,24 @@ mod tests {
 
     fn prospect(k0: u64, samples: u64) -> Prospect {
         let selection = Count::new(k0, 100).unwrap();
-        Prospect { selection, cached: 10_000, samples, known: 0.0, alpha: 0.001 }
+        Prospect {
+            selection,
+            cached: 10_000,
+            samples,
+            known: 0.0,
+            criticals: Criticals::new(0.001),
+        }
     }
 
     #[test]
     fn the_choice_follows_the_selection() {
         let expected = Expectation::default();
-        assert_eq!(prospect(100, 500).best(expected), Transfer::Fresh);
-        assert_ne!(prospect(80, 500).best(expected), Transfer::Fresh);
+        let weight = |prospect: Prospect| match prospect.best(expected) {
+            Transfer::FisherTwo { weight } => weight,
+            _ => 0.0,
+        };
+        assert!(weight(prospect(100, 500)) < weight(prospect(80, 500)));
+        assert!(weight(prospect(80, 500)) < weight(prospect(80, 2_000)));
         // As many new samples as cached ones: nothing to gain from the cache.
         assert_eq!(prospect(99, 100_000).best(expected), Transfer::Fresh);
     }
@@ -239,6 +294,8 @@ mod tests {
         assert!(irs(0.99, 0.5).check().is_ok() && irs(1.0, 0.5).check().is_ok());
         assert!(irs(f64::NAN, 0.5).check().is_err() && irs(0.99, 1.0).check().is_err());
         assert!(Transfer::OneSided { share: 0.0 }.check().is_err());
+        assert!(Transfer::FisherTwo { weight: 0.0 }.check().is_err());
+        assert!(Transfer::FisherTwo { weight: f64::NAN }.check().is_err());
         let lost = Expectation { lost: -0.1, gained: 0.0 };
         assert!(Transfer::Automatic(lost).check().is_err());
     }

@@ -15,12 +15,12 @@ use nncert_prob::Count;
 pub use self::allocation::Allocation;
 pub use self::budget::{BudgetError, ErrorBudget};
 pub use self::experience::Experience;
-use self::method::Prospect;
+use self::method::{Criticals, Prospect};
 pub use self::method::{Expectation, GammaSwitch, Transfer, TransferMethod};
 pub use self::radius::RadiusOptions;
 use self::transfer::Session;
 use crate::cache::digest;
-use crate::run::{Known, Observer, Progress, check_samples, unobserved};
+use crate::run::{Known, Observer, Progress, Sure, check_samples, unobserved};
 use crate::{
     Agreement, BatchClassifier, Cache, CacheError, CacheField, CachedInput, Certification,
     Fingerprint, Input, Smoothing, SmoothingError,
@@ -67,6 +67,8 @@ pub struct Incremental<'a> {
     cache: &'a Cache,
     smoothing: Smoothing,
     budget: ErrorBudget,
+    /// At the level of the budget.
+    criticals: Criticals,
 }
 
 /// How a certificate is carried over.
@@ -146,7 +148,8 @@ impl<'a> Incremental<'a> {
         budget: ErrorBudget,
     ) -> Result<Self, IncrementalError> {
         cache.key().expect(original, smoothing)?;
-        Ok(Self { cache, smoothing: smoothing.clone(), budget })
+        let criticals = Criticals::new(budget.level());
+        Ok(Self { cache, smoothing: smoothing.clone(), budget, criticals })
     }
 
     /// The error budget.
@@ -229,10 +232,10 @@ impl<'a> Incremental<'a> {
             cached: cached.count().trials(),
             samples: nominal,
             known: needed.map_or(0.0, |needed| cached.share_above(needed)),
-            alpha,
+            criticals: self.criticals,
         };
         let method = match options.method {
-            Transfer::Automatic(expected) => prospect.best(expected),
+            Transfer::Automatic(expected) => prospect.chosen(expected, cached.count()),
             method => method,
         };
         let samples = match method {
@@ -253,7 +256,14 @@ impl<'a> Incremental<'a> {
             Transfer::Fresh | Transfer::Irs { .. } => None,
             _ => agreement.is_some().then_some(&known),
         };
-        let session = Session { smoothing, changed, cached, input, alpha, known };
+        // Where no sample of the input is outside, none has to be looked at.
+        let needed = agreement
+            .filter(|agreement| agreement.covers_norm(cached.reach()))
+            .map_or(f32::INFINITY, |agreement| agreement.needed(cached.class()));
+        let sure = |index: u64| (cached.margin(index) > needed).then_some(cached.class());
+        let sure: Option<Sure<'_>> =
+            if known.is_some() && needed < f32::INFINITY { Some(&sure) } else { None };
+        let session = Session { smoothing, changed, cached, input, alpha, known, sure };
         session.run(method, samples, options.batch, observer)
     }
 

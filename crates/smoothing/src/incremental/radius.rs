@@ -82,7 +82,7 @@ impl Incremental<'_> {
         let enough = |bound| certified_radius(sigma, bound) >= options.radius;
         let most = options.most.min(count.successes());
         let smoothing = &self.smoothing;
-        let session = Session { smoothing, changed, cached, input, alpha, known: None };
+        let session = Session { smoothing, changed, cached, input, alpha, known: None, sure: None };
         let mut run = Run::new(changed, options.batch, most, &mut observer)?;
         let (mut kept, mut seen, mut bound) = (0, 0, SidedProbability::ZERO);
         let samples = Samples::new(smoothing, input, Purpose::Certification)?;

@@ -3,13 +3,13 @@
 use nncert_core::directed::{add_up, mul_down};
 use nncert_prob::{
     Count, SidedProbability, clopper_pearson_lower, disagreement_lower, fisher_three_lower,
-    fisher_two_lower, one_sided_lower,
+    one_sided_lower, weighted_fisher_lower,
 };
 
 use super::budget::split;
 use super::{GammaSwitch, IncrementalError, Transfer, TransferMethod, TransferReport};
 use crate::noise::Samples;
-use crate::run::{Known, Observer, Run};
+use crate::run::{Known, Observer, Run, Sure};
 use crate::smoothed::rounded_level;
 use crate::stream::Purpose;
 use crate::{BatchClassifier, CachedInput, Certification, Input, Smoothing, SmoothingError};
@@ -23,6 +23,8 @@ pub(super) struct Session<'a, C: ?Sized> {
     pub(super) alpha: f64,
     /// Labels of the changed classifier that bounds show.
     pub(super) known: Option<Known<'a>>,
+    /// And those that are shown without a look at the sample.
+    pub(super) sure: Option<Sure<'a>>,
 }
 
 /// What was counted, and how.
@@ -49,7 +51,7 @@ impl<C: BatchClassifier + ?Sized> Session<'_, C> {
         observer: Observer<'_>,
     ) -> Result<TransferReport, IncrementalError> {
         let run = Run::new(self.changed, batch, samples, observer)?;
-        let mut run = run.with_known(self.known);
+        let mut run = run.with_known(self.known).with_sure(self.sure);
         let counted = self.count(&mut run, method, samples)?;
         let class = self.cached.class();
         let sigma = self.smoothing.sigma();
@@ -79,9 +81,9 @@ impl<C: BatchClassifier + ?Sized> Session<'_, C> {
                 let bound = one_sided_lower(cached, lost, first, second);
                 Ok(Counted::new(TransferMethod::OneSided, lost, bound))
             }
-            Transfer::FisherTwo => {
+            Transfer::FisherTwo { weight } => {
                 let lost = self.lost(run, samples)?;
-                let bound = fisher_two_lower(cached, lost, alpha);
+                let bound = weighted_fisher_lower(cached, lost, weight, alpha);
                 Ok(Counted::new(TransferMethod::FisherTwo, lost, bound))
             }
             Transfer::FisherThree => {

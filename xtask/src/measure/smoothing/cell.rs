@@ -4,11 +4,12 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use nncert_core::{Domain, Network, PairedNetworks, Region};
-use nncert_prob::{Probability, clopper_pearson_upper};
+use nncert_prob::{Probability, SidedProbability, clopper_pearson_lower, clopper_pearson_upper};
 use nncert_smoothing::{
     Agreement, Allocation, BatchClassifier, Cache, Certification, CertifyOptions, ErrorBudget,
-    Experience, GammaSwitch, Incremental, Input, NetworkClassifier, Noise, RecordOptions, Sampling,
-    Smoothed, Smoothing, Transfer, TransferMethod, TransferOptions,
+    Experience, GammaSwitch, Incremental, Input, LayerNorms, NetworkClassifier, Noise,
+    RecordOptions, Sampling, Smoothed, Smoothing, Transfer, TransferMethod, TransferOptions,
+    TransferReport, certified_radius,
 };
 use serde_json::{Value as Json, json};
 
@@ -26,6 +27,10 @@ const SELECTION: u64 = 100;
 const SIZES: [u64; 9] = [2, 4, 7, 10, 20, 35, 50, 75, 100];
 /// How far around the images bounds of the difference hold, in deviations.
 const REACH: f64 = 4.5;
+/// Bounds that spare a smaller share of the evaluations are not used.
+const WORTH: f64 = 0.3;
+/// And those that take longer than this share of the evaluations.
+const AFFORDABLE: f64 = 0.2;
 /// `γ` of the paper for CIFAR-10.
 const GAMMA: f64 = 0.99;
 /// Samples of which `ζ` is estimated in the paper's table, and the level.
@@ -53,6 +58,8 @@ pub(crate) struct Curves {
     pub(crate) scratch: Vec<Point>,
     pub(crate) irs: Vec<Point>,
     pub(crate) ours: Vec<Point>,
+    /// Ours, had the probability of the class under the original been known exactly: what no bound from its counts betters.
+    pub(crate) known: Vec<Point>,
 }
 
 /// Over certifying from scratch.
@@ -63,6 +70,8 @@ pub(crate) struct Speedup {
     pub(crate) ours_seconds: f64,
     /// Ours over IRS, directly.
     pub(crate) ours_by_irs: f64,
+    /// With the probability of the original known, in evaluations.
+    pub(crate) known: f64,
 }
 
 impl Curves {
@@ -75,6 +84,7 @@ impl Curves {
             irs_seconds: speedup(&self.scratch, &self.irs, seconds),
             ours_seconds: speedup(&self.scratch, &self.ours, seconds),
             ours_by_irs: speedup(&self.irs, &self.ours, evaluations),
+            known: speedup(&self.scratch, &self.known, evaluations),
         }
     }
 }
@@ -98,6 +108,7 @@ impl Cell {
                 "irs_seconds_speedup": speedup.irs_seconds,
                 "ours_seconds_speedup": speedup.ours_seconds,
                 "ours_by_irs": speedup.ours_by_irs,
+                "known_speedup": speedup.known,
             })
         };
         let mut cell = figures(self.kept());
@@ -111,7 +122,7 @@ impl Cell {
                 .map(|point| json!([point.acr, point.evaluations, point.seconds]))
                 .collect()
         };
-        let Curves { scratch, irs, ours } = self.curves();
+        let Curves { scratch, irs, ours, .. } = self.curves();
         cell["curves"] =
             json!({ "scratch": curve(scratch), "irs": curve(irs), "ours": curve(ours) });
         cell["zeta_mean"] = json!(self.zeta.0);
@@ -125,6 +136,8 @@ impl Cell {
 /// All copies at all deviations.
 pub(super) fn run(subject: &Subject) -> Result<Vec<Cell>, Error> {
     let copies = subject.copies()?;
+    // Of the original: as its samples, for all copies.
+    let norms = LayerNorms::new(&subject.network);
     let mut cells = Vec::new();
     for &sigma in subject.sigmas {
         let smoothing = Smoothing::new(Noise::Gaussian, sigma, 2024).map_err(failed)?;
@@ -143,7 +156,7 @@ pub(super) fn run(subject: &Subject) -> Result<Vec<Cell>, Error> {
         }
         for (name, copy) in &copies {
             eprintln!("  σ {sigma}, {name}");
-            let bounds = bounds(subject, copy, sigma)?;
+            let bounds = bounds(subject, &norms, copy, sigma, &cache)?;
             let copy = Memo::new(NetworkClassifier::new(copy).map_err(failed)?);
             let original = smoothed.classifier().fingerprint();
             let (smoothing, cache) = (&smoothing, &cache);
@@ -154,21 +167,36 @@ pub(super) fn run(subject: &Subject) -> Result<Vec<Cell>, Error> {
     Ok(cells)
 }
 
-/// Bounds of the difference around all images, and the seconds that they took; for networks that are small enough.
+/// Bounds of the difference around all images, and the seconds that they took: by norms, and for small networks on a box where norms spare
+/// little.
 fn bounds(
     subject: &Subject,
+    norms: &LayerNorms,
     copy: &Network,
     sigma: f64,
+    cache: &Cache,
 ) -> Result<Option<(Agreement, f64)>, Error> {
+    let spared = |agreement: &Agreement| {
+        cache.iter().map(|input| agreement.spared(input)).sum::<f64>() / cache.len().max(1) as f64
+    };
+    let start = Instant::now();
+    let pair = PairedNetworks::new(&subject.network, copy).map_err(failed)?;
+    let norm = |image: &[f64]| image.iter().map(|x| x * x).sum::<f64>().sqrt();
+    let longest = subject.images.iter().map(|(image, _)| norm(image)).fold(0.0, f64::max);
+    let radius = longest + sigma * ((subject.network.inputs() as f64).sqrt() + 4.0);
+    if let Ok(agreement) = Agreement::by_norms(&pair, norms, radius)
+        && spared(&agreement) > WORTH
+    {
+        return Ok(Some((agreement, start.elapsed().as_secs_f64())));
+    }
     if !subject.bounded {
         return Ok(None);
     }
-    let start = Instant::now();
-    let pair = PairedNetworks::new(&subject.network, copy).map_err(failed)?;
     let centre = vec![0.5; subject.network.inputs()];
     let region = Region::linf_ball(&centre, 0.5 + REACH * sigma, &Domain::Everything);
     let agreement = Agreement::new(&pair, &region.map_err(failed)?).map_err(failed)?;
-    Ok(Some((agreement, start.elapsed().as_secs_f64())))
+    let found = (spared(&agreement) > WORTH).then_some(agreement);
+    Ok(found.map(|agreement| (agreement, start.elapsed().as_secs_f64())))
 }
 
 fn inputs(subject: &Subject) -> impl Iterator<Item = Input<'_>> {
@@ -188,6 +216,8 @@ struct Bench<'a> {
 /// A method at one sample size: for each input what was certified, and with how many evaluations.
 struct Outcome {
     found: Vec<(Option<Certification>, u64)>,
+    /// Radii with the probability of the original known exactly; empty where it plays no part.
+    known: Vec<f64>,
     /// Seconds outside of the classifier.
     overhead: f64,
     skipped: u64,
@@ -199,12 +229,12 @@ impl Bench<'_> {
         let kept: Vec<bool> = (0..self.subject.images.len() as u64)
             .map(|id| self.cache.certification(id, 0.5 * ALPHA).is_ok_and(|c| c.radius() > 0.0))
             .collect();
-        let each = pool.install(|| seconds_per_sample(&self.copy, self.smoothing, self.subject))?;
+        let image = self.subject.images.first().map_or(&[][..], |(image, _)| image);
+        let each = pool.install(|| seconds_per_sample(&self.copy, self.smoothing, image))?;
         self.copy.forget();
-        // Bounds that take longer than all evaluations are not worth it.
         let most = self.subject.samples * SIZES[SIZES.len() - 1] / 1000;
         let longest = (most * self.subject.images.len() as u64) as f64 * each;
-        let bounds = self.bounds.as_ref().filter(|(_, seconds)| *seconds <= longest);
+        let bounds = self.bounds.as_ref().filter(|(_, seconds)| *seconds <= AFFORDABLE * longest);
         let mut share = 0.0;
         let mut curves = [Curves::default(), Curves::default()];
         // Most samples are classified on all threads first; what is timed after that is the rest.
@@ -224,6 +254,8 @@ impl Bench<'_> {
                 for (curves, among) in curves.iter_mut().zip([None, Some(&kept[..])]) {
                     curves.scratch.push(self.point(&scratch, among, each));
                     curves.ours.push(self.point(&ours, among, each));
+                    let of_known = |i: usize, _: f64| ours.known.get(i).copied().unwrap_or(0.0);
+                    curves.known.push(self.point_with(&ours, among, each, of_known));
                     // The switch that is better for it.
                     let points = irs.iter().map(|irs| self.point(irs, among, each));
                     curves.irs.extend(points.max_by(|a, b| a.acr.total_cmp(&b.acr)));
@@ -246,7 +278,7 @@ impl Bench<'_> {
         let start = Instant::now();
         let found = run()?;
         let overhead = start.elapsed().as_secs_f64() - self.copy.take_seconds();
-        Ok(Outcome { found, overhead, skipped: 0 })
+        Ok(Outcome { found, known: Vec::new(), overhead, skipped: 0 })
     }
 
     /// Cohen's algorithm.
@@ -288,6 +320,7 @@ impl Bench<'_> {
         let mut experience = Experience::default();
         let agreement = bounds.map(|(agreement, _)| agreement);
         let mut skipped = 0;
+        let mut known = Vec::new();
         let outcome = self.timed(|| {
             let inputs: Vec<Input<'_>> = inputs(self.subject).collect();
             let total = samples * inputs.len() as u64;
@@ -295,7 +328,9 @@ impl Bench<'_> {
             let mut found = Vec::new();
             for (place, input) in inputs.into_iter().enumerate() {
                 // The plan follows what earlier inputs have shown.
-                if place == 0 || place.is_power_of_two() {
+                if place == 0
+                    || place.is_power_of_two() && place.trailing_zeros() % 2 == 0 && place > 1
+                {
                     let expected = experience.expectation();
                     let allocation =
                         Allocation::agreeing(self.cache, ALPHA, samples, expected, agreement);
@@ -304,6 +339,7 @@ impl Bench<'_> {
                 let share = plan[place].1;
                 if share == 0 {
                     found.push((None, 0));
+                    known.push(0.0);
                     continue;
                 }
                 let method = Transfer::Automatic(experience.expectation());
@@ -320,23 +356,51 @@ impl Bench<'_> {
                 };
                 let report = report.map_err(failed)?;
                 experience.learn(&report);
+                known.push(self.known(&report).map_err(failed)?);
                 skipped += report.skipped;
                 found.push((Some(report.certification), report.evaluations));
             }
             Ok(found)
         })?;
         let overhead = outcome.overhead + bounds.map_or(0.0, |(_, seconds)| *seconds);
-        Ok(Outcome { overhead, skipped, ..outcome })
+        Ok(Outcome { overhead, skipped, known, ..outcome })
+    }
+
+    /// The radius that a report would have, had the probability of the class under the original been known.
+    fn known(&self, report: &TransferReport) -> Result<f64, nncert_prob::ProbabilityError> {
+        let joint = matches!(
+            report.method,
+            TransferMethod::FisherTwo | TransferMethod::FisherThree | TransferMethod::OneSided
+        );
+        if !joint {
+            return Ok(report.certification.radius());
+        }
+        let (cached, level) = (report.cached, Probability::new(ALPHA)?);
+        let p = cached.successes() as f64 / cached.trials().max(1) as f64;
+        let kept = clopper_pearson_lower(report.changed.complement(), level);
+        let bound = SidedProbability::from_complement((1.0 - p) + p * kept.complement_up())?;
+        Ok(certified_radius(self.smoothing.sigma(), bound).max(report.certification.radius()))
     }
 
     /// Over the inputs that count; time outside of the classifier is that of all of them, by evaluations.
     fn point(&self, outcome: &Outcome, among: Option<&[bool]>, each: f64) -> Point {
+        self.point_with(outcome, among, each, |_, radius| radius)
+    }
+
+    fn point_with(
+        &self,
+        outcome: &Outcome,
+        among: Option<&[bool]>,
+        each: f64,
+        radius: impl Fn(usize, f64) -> f64,
+    ) -> Point {
         let counts = |index: usize| among.is_none_or(|among| among[index]);
         let results = || outcome.found.iter().zip(&self.subject.images).enumerate();
         let (mut sum, mut inputs, mut evaluations) = (0.0, 0.0, 0);
-        for (_, ((certification, spent), (_, label))) in results().filter(|(i, _)| counts(*i)) {
+        for (index, ((certification, spent), (_, label))) in results().filter(|(i, _)| counts(*i)) {
             let certificate = certification.as_ref().and_then(Certification::certificate);
-            sum += certificate.filter(|c| c.class == *label).map_or(0.0, |c| c.radius);
+            sum +=
+                certificate.filter(|c| c.class == *label).map_or(0.0, |c| radius(index, c.radius));
             inputs += 1.0;
             evaluations += spent;
         }

@@ -27,7 +27,7 @@ use serde_json::{Value as Json, json};
 pub(crate) use self::cell::Cell;
 pub(crate) use self::curve::Point;
 use self::subject::Subject;
-use self::throughput::Throughput;
+pub(crate) use self::throughput::Throughput;
 use super::Measurement;
 use crate::verb::Error;
 
@@ -45,7 +45,7 @@ pub(crate) struct Size {
 /// All that was measured.
 pub(crate) struct Study {
     pub(crate) cells: Vec<Cell>,
-    throughput: Vec<Throughput>,
+    pub(crate) throughput: Vec<Throughput>,
     missing: Vec<String>,
 }
 
@@ -76,6 +76,9 @@ impl Study {
     /// Measures all models, or the one that is asked for.
     pub(crate) fn run(data: &Path, size: &Size) -> Result<Self, Error> {
         let mut study = Self { cells: Vec::new(), throughput: Vec::new(), missing: Vec::new() };
+        if size.model.as_deref().is_none_or(|name| name == "small-cnn") {
+            study.throughput.extend(throughput::small_cnn()?);
+        }
         for subject in Subject::all(data, size, &mut study.missing)? {
             eprintln!("model {}", subject.name);
             study.throughput.extend(throughput::measure(&subject)?);

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::time::Instant;
 
-use nalgebra::DMatrix;
+use nalgebra::{DMatrix, DVector};
 use nncert_core::product::multiply;
-use nncert_core::{Layer, Network};
+use nncert_core::{Activation, Affine, Convolution, Layer, Network, Shape, Window};
 use nncert_smoothing::{
     BatchClassifier, Input, NetworkClassifier, Noise, RecordOptions, Smoothed, Smoothing,
 };
@@ -14,7 +14,7 @@ use super::subject::Subject;
 use crate::verb::{Error, failed};
 
 /// A model on so many threads.
-pub(super) struct Throughput {
+pub(crate) struct Throughput {
     model: &'static str,
     threads: usize,
     pub(super) samples_per_second: f64,
@@ -33,11 +33,33 @@ impl Throughput {
 const SECONDS: f64 = 0.4;
 
 pub(super) fn measure(subject: &Subject) -> Result<Vec<Throughput>, Error> {
-    let sigma = subject.sigmas.first().copied().unwrap_or(0.25);
-    let smoothing = Smoothing::new(Noise::Gaussian, sigma, 1).map_err(failed)?;
-    let classifier = NetworkClassifier::new(&subject.network).map_err(failed)?;
-    let smoothed = Smoothed::new(&classifier, smoothing.clone()).map_err(failed)?;
     let Some((image, _)) = subject.images.first() else { return Ok(Vec::new()) };
+    rates(subject.name, &subject.network, image)
+}
+
+/// A small network for images of 3x32x32, whose rate under PyTorch is known: convolutions of 16 and 32 channels, one dense layer.
+pub(super) fn small_cnn() -> Result<Vec<Throughput>, Error> {
+    let affine = |outputs: usize, inputs: usize| {
+        let entry = |i: usize, j: usize| ((i * 7919 + j * 104_729) % 199) as f64 / 1000.0 - 0.1;
+        Affine::new(DMatrix::from_fn(outputs, inputs, entry), DVector::zeros(outputs))
+    };
+    let window = Window::new([3, 3]).padded(1);
+    let layers = vec![
+        Layer::from(Convolution::new(affine(16, 27), window)),
+        Activation::Relu.into(),
+        Convolution::new(affine(32, 144), Window { stride: [2, 2], ..window }).into(),
+        Activation::Relu.into(),
+        Layer::Flatten,
+        affine(10, 32 * 256).into(),
+    ];
+    let network = Network::new(Shape::new([3, 32, 32]), layers).map_err(failed)?;
+    rates("small-cnn", &network, &vec![0.5; 3072])
+}
+
+fn rates(model: &'static str, network: &Network, image: &[f64]) -> Result<Vec<Throughput>, Error> {
+    let smoothing = Smoothing::new(Noise::Gaussian, 0.25, 1).map_err(failed)?;
+    let classifier = NetworkClassifier::new(network).map_err(failed)?;
+    let smoothed = Smoothed::new(&classifier, smoothing.clone()).map_err(failed)?;
     let input = Input { id: 0, values: image };
     let mut figures = Vec::new();
     for threads in [1, 2] {
@@ -56,10 +78,10 @@ pub(super) fn measure(subject: &Subject) -> Result<Vec<Throughput>, Error> {
                 })
                 .map_err(failed)
         })?;
-        let alone = pool.install(|| seconds_per_sample(&classifier, &smoothing, subject))?;
-        let products = multiplications(&subject.network) as f64;
+        let alone = pool.install(|| seconds_per_sample(&classifier, &smoothing, image))?;
+        let products = multiplications(network) as f64;
         figures.push(Throughput {
-            model: subject.name,
+            model,
             threads,
             samples_per_second: 1.0 / seconds,
             noise_share: noise / threads as f64 / seconds,
@@ -73,9 +95,8 @@ pub(super) fn measure(subject: &Subject) -> Result<Vec<Throughput>, Error> {
 pub(super) fn seconds_per_sample(
     classifier: &impl BatchClassifier,
     smoothing: &Smoothing,
-    subject: &Subject,
+    image: &[f64],
 ) -> Result<f64, Error> {
-    let Some((image, _)) = subject.images.first() else { return Ok(0.0) };
     let input = Input { id: 0, values: image };
     let mut batch = DMatrix::zeros(image.len(), 256);
     let mut best = f64::INFINITY;
@@ -137,7 +158,7 @@ fn multiplications(network: &Network) -> usize {
         .sum()
 }
 
-fn of_layers(layers: &[Layer], input: &nncert_core::Shape) -> usize {
+fn of_layers(layers: &[Layer], input: &Shape) -> usize {
     let (mut shape, mut sum) = (input.clone(), 0);
     for layer in layers {
         let Ok(output) = layer.output_shape(&shape) else { return sum };
