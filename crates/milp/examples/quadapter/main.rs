@@ -138,7 +138,7 @@ impl Backward {
         Self {
             abstraction: Abstraction::default(),
             #[cfg(feature = "highs")]
-            milp: MixedInteger::new(&HIGHS),
+            milp: MixedInteger { time: Some(MILP_TIME), ..MixedInteger::new(&HIGHS) },
         }
     }
 
@@ -155,6 +155,10 @@ impl Backward {
         }
     }
 }
+
+/// The time of the solver for one preimage; what bounds show is taken then.
+#[cfg(feature = "highs")]
+const MILP_TIME: std::time::Duration = std::time::Duration::from_secs(20);
 
 /// The solver, with its defaults.
 #[cfg(feature = "highs")]

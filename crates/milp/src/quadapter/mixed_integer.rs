@@ -1,5 +1,7 @@
 //! The MILP method: the least scaling at which a template leaves its target.
 
+use std::time::Duration;
+
 use nncert_bounds::{AlphaOptions, Envelope, Scratch};
 
 use super::image::ImageRow;
@@ -43,13 +45,15 @@ pub struct MixedInteger<'a> {
     pub abstraction: Abstraction,
     /// A scaling is not searched for more exactly than to this share of it.
     pub gap: f64,
+    /// The time for one layer, after which what bounds show is taken; none for as long as it takes.
+    pub time: Option<Duration>,
 }
 
 impl<'a> MixedInteger<'a> {
-    /// The method with a solver.
+    /// The method with a solver, without a limit of time.
     #[must_use]
     pub fn new(solver: &'a dyn Minimizer) -> Self {
-        Self { solver, abstraction: Abstraction::default(), gap: 0.02 }
+        Self { solver, abstraction: Abstraction::default(), gap: 0.02, time: None }
     }
 }
 
@@ -59,6 +63,7 @@ impl core::fmt::Debug for MixedInteger<'_> {
         f.debug_struct("MixedInteger")
             .field("abstraction", abstraction)
             .field("gap", gap)
+            .field("time", &self.time)
             .finish_non_exhaustive()
     }
 }
@@ -80,15 +85,17 @@ impl UnderPreimage for MixedInteger<'_> {
         let mut scale = leaves;
         if shown < leaves * (1.0 - self.gap) {
             let alpha = self.abstraction.alpha.as_ref();
+            let limited = self.time.map(|time| watch.at_most(time));
+            let share = limited.as_ref().unwrap_or(watch);
             for rows in open_rows(image, leaves, alpha, scratch)? {
-                if watch.left().is_some_and(|left| left.is_zero()) {
-                    return Ok(Scaling::Time);
-                }
                 let model = encode(image, &rows, shown, scale);
-                match self.solver.dual_bound(&model, watch.left())? {
+                match self.solver.dual_bound(&model, share.left())? {
                     DualBound::Infeasible => {}
                     DualBound::AtLeast(bound) => scale = scale.min(bound.max(shown)),
-                    DualBound::Nothing => return Ok(Scaling::Time),
+                    DualBound::Nothing => scale = shown,
+                }
+                if watch.left().is_some_and(|left| left.is_zero()) {
+                    return Ok(Scaling::Time);
                 }
                 if scale <= shown * (1.0 + self.gap) {
                     break;

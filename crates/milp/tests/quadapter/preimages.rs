@@ -175,5 +175,5 @@ fn mixed_integer_preimages_are_preimages() {
         assert!(by_model >= by_bounds, "seed {seed}: {by_model} below {by_bounds}");
         larger += usize::from(by_model > 1.05 * by_bounds);
     }
-    println!("{larger} of 40 are larger");
+    assert!(larger > 0, "models find nothing that bounds do not");
 }
