@@ -69,6 +69,7 @@ mod encoding;
 #[cfg(feature = "highs")]
 mod highs;
 mod model;
+mod pair;
 mod property;
 mod radius;
 mod solver;

@@ -239,6 +239,13 @@ impl<'a> FixedPointBounder<'a> {
         multipliers
     }
 
+    /// `Wᵀ λ` of a layer.
+    pub(super) fn transposed(&self, layer: usize, lambda: &[f64]) -> Vec<f64> {
+        let mut sums = vec![0.0; self.layers[layer].inputs];
+        self.layers[layer].backward(lambda, &mut sums);
+        sums
+    }
+
     /// The value of the dual function, and a subgradient: of the corners within `tolerance` of the
     /// best, the point between them that is closest to the accumulator before it is taken.
     pub(super) fn evaluate(
