@@ -32,10 +32,10 @@ impl Default for BranchOptions {
     fn default() -> Self {
         Self {
             root_steps: 400,
-            steps: 60,
+            steps: 20,
             bound_steps: 20,
-            candidates: 4,
-            probe_steps: 8,
+            candidates: 8,
+            probe_steps: 4,
             nodes: 1_000_000,
         }
     }

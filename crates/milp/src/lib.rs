@@ -65,6 +65,7 @@ mod branch;
 mod cascade;
 mod certificate;
 mod check;
+mod climb;
 mod encoding;
 #[cfg(feature = "highs")]
 mod highs;
