@@ -1,11 +1,13 @@
 //! Searches for witnesses: steps of the straight-through gradient, and of single coordinates.
 
+use nalgebra::DMatrix;
 use nncert_bounds::fixed_point::{FixedPointBounder, IntegerRegion};
 use nncert_core::FixedPointNetwork;
-use nncert_core::fixed_point::Requantization;
+use nncert_core::fixed_point::FixedPointEvaluator;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::climb::{Climber, Score};
 use crate::{Progress, Property, Stage, Violation, Watch, Witness};
 
 /// How hard an attack tries.
@@ -18,13 +20,16 @@ pub struct AttackOptions {
     pub steps: usize,
     /// Sweeps over all coordinates from the best.
     pub sweeps: usize,
+    /// How often the best is kicked and climbed from again, for the first violation; half as often
+    /// for the next, and so on.
+    pub kicks: usize,
     /// Of the random starts.
     pub seed: u64,
 }
 
 impl Default for AttackOptions {
     fn default() -> Self {
-        Self { starts: 4, steps: 8, sweeps: 6, seed: 0 }
+        Self { starts: 4, steps: 8, sweeps: 6, kicks: 8, seed: 0 }
     }
 }
 
@@ -68,8 +73,9 @@ impl<'a> Attacker<'a> {
     /// Searches for a witness of one of the `open` violations.
     ///
     /// Every start (the center, and random points of the region) follows the straight-through
-    /// gradient of the violated rows to the farthest point of the region, again and again; the best
-    /// point met is then climbed from ([`Attacker::climb`]).
+    /// gradient of the violated rows to the farthest point of the region, again and again, all
+    /// starts of all violations in one batch; the best point met of each violation is
+    /// then climbed from ([`Attacker::climb`]), kicked and climbed from again.
     ///
     /// Guarantee: exact about what is found; that nothing is found means nothing.
     #[must_use]
@@ -83,40 +89,90 @@ impl<'a> Attacker<'a> {
         if let Some(witness) = self.replay(self.region.center()) {
             return Some(witness);
         }
-        for violation in open {
-            let way = self.property.violations().get(*violation)?;
-            let mut best = (f64::NEG_INFINITY, self.region.center().to_vec());
-            for start in 0..options.starts {
-                let progress =
-                    Progress { stage: Stage::Attack, violation: *violation, nodes: start, open: 1 };
-                if watch.stop(&progress).is_some() {
-                    return None;
+        let ways = self.property.violations();
+        let ways: Vec<&Violation> = open.iter().filter_map(|way| ways.get(*way)).collect();
+        let best = match self.follow(&ways, options, &mut random, watch) {
+            Ok(best) => best,
+            Err(witness) => return witness,
+        };
+        let mut kicks = options.kicks;
+        for ((way, index), best) in ways.iter().zip(open).zip(best) {
+            let progress =
+                Progress { stage: Stage::Attack, violation: *index, nodes: 0, open: ways.len() };
+            if watch.stop(&progress).is_some() {
+                return None;
+            }
+            let mut climber = self.climber(best, way);
+            let mut found = self.up(&mut climber, options.sweeps, watch);
+            for _ in 0..kicks {
+                if found.is_some() {
+                    break;
                 }
-                let mut x = if start == 0 {
-                    self.region.center().to_vec()
-                } else {
-                    self.random(&mut random)
-                };
-                for _ in 0..options.steps {
-                    let next = self.step(&x, way);
-                    if let Some(witness) = self.replay(&next) {
-                        return Some(witness);
-                    }
-                    let score = self.score(&next, way);
-                    if score > best.0 {
-                        best = (score, next.clone());
-                    }
-                    if next == x {
-                        break;
-                    }
-                    x = next;
+                let mut other = climber.clone();
+                self.kick(&mut other, &mut random);
+                found = self.up(&mut other, options.sweeps, watch);
+                if other.best > climber.best {
+                    climber = other;
                 }
             }
-            if let Some(witness) = self.climb(best.1, way, options.sweeps, watch) {
-                return Some(witness);
+            if found.is_some() {
+                return found;
             }
+            kicks /= 2;
         }
         None
+    }
+
+    /// Follows gradients from all starts at once: the best point of each violation, or what ended
+    /// the search.
+    fn follow(
+        &self,
+        ways: &[&Violation],
+        options: &AttackOptions,
+        random: &mut ChaCha8Rng,
+        watch: &Watch<'_>,
+    ) -> Result<Vec<Vec<i64>>, Option<Witness>> {
+        let mut evaluator = FixedPointEvaluator::new(self.network());
+        let mut best = vec![(f64::NEG_INFINITY, self.region.center().to_vec()); ways.len()];
+        let mut scores: Vec<_> = ways.iter().map(|way| Score::new(self.network(), way)).collect();
+        // For each violation, and each start: the form that is followed, and where it is.
+        let mut points: Vec<(usize, Vec<f64>, Vec<i64>)> = Vec::new();
+        for (index, way) in ways.iter().enumerate() {
+            for start in 0..options.starts {
+                let x = if start < 3 { self.region.center().to_vec() } else { self.random(random) };
+                points.push((index, side(way, start), x));
+            }
+        }
+        for step in 0..options.steps {
+            let progress =
+                Progress { stage: Stage::Attack, violation: 0, nodes: step, open: points.len() };
+            if watch.stop(&progress).is_some() {
+                return Err(None);
+            }
+            points.retain_mut(|(_, form, x)| {
+                let next = self.step(x, form);
+                core::mem::replace(x, next) != *x
+            });
+            if points.is_empty() {
+                break;
+            }
+            let columns: Vec<_> = points.iter().flat_map(|(_, _, x)| x.iter().copied()).collect();
+            let batch = DMatrix::from_vec(self.network().inputs(), points.len(), columns);
+            // Points of the region are inputs of the network.
+            let Ok(outputs) = evaluator.evaluate(&batch) else { return Err(None) };
+            for ((index, _, x), outputs) in points.iter().zip(outputs.column_iter()) {
+                if self.property.violation(outputs.as_slice()).is_some()
+                    && let Some(witness) = self.replay(x)
+                {
+                    return Err(Some(witness));
+                }
+                let score = self.score(x, &mut scores[*index]);
+                if score > best[*index].0 {
+                    best[*index] = (score, x.clone());
+                }
+            }
+        }
+        Ok(best.into_iter().map(|(_, x)| x).collect())
     }
 
     /// A random point of the region: each coordinate at an end of its range, or where it was.
@@ -132,40 +188,52 @@ impl<'a> Attacker<'a> {
         self.region.nearest(&point)
     }
 
-    /// The point of the region that is farthest along the gradient at `x`.
-    fn step(&self, x: &[i64], way: &Violation) -> Vec<i64> {
+    /// The point of the region that is farthest along the gradient of a form at `x`.
+    fn step(&self, x: &[i64], form: &[f64]) -> Vec<i64> {
         let Ok(trace) = self.network().trace(x) else { return x.to_vec() };
         let accumulators: Vec<_> = trace.iter().skip(1).map(|layer| &*layer.accumulators).collect();
-        let gradient = self.bounder.straight_through(&form(way), &accumulators);
+        let gradient = self.bounder.straight_through(form, &accumulators);
         self.region.nearest(&self.region.support(&gradient).1)
     }
 
-    fn score(&self, x: &[i64], way: &Violation) -> f64 {
+    fn score(&self, x: &[i64], score: &mut Score<'_>) -> f64 {
         let first = self.network().layers()[0].neurons();
         let sums: Vec<i64> = first.map(|neuron| neuron.accumulate(x)).collect();
-        self.score_at(&sums, way)
+        score.at(&sums)
     }
 
-    /// How close the rows of a violation are to being met, from the accumulators of the first
-    /// layer: the least slack, and a little of what the clamped sums before rounding say.
-    fn score_at(&self, first: &[i64], way: &Violation) -> f64 {
-        let layers = self.network().layers();
-        let mut sums = first.to_vec();
-        for (layer, next) in layers.iter().zip(&layers[1..]) {
-            let steps = layer.neurons().zip(&sums);
-            let values: Vec<i64> = steps.map(|(n, a)| n.requantization.apply(*a)).collect();
-            sums = next.neurons().map(|neuron| neuron.accumulate(&values)).collect();
+    fn climber<'b>(&'b self, start: Vec<i64>, way: &'b Violation) -> Climber<'b> {
+        Climber::new(self.region, &self.columns, Score::new(self.network(), way), start)
+    }
+
+    /// Moves some coordinates at random.
+    fn kick(&self, climber: &mut Climber<'_>, random: &mut ChaCha8Rng) {
+        let inputs = climber.x.len();
+        for _ in 0..(inputs / 16).max(1) {
+            let index = random.random_range(0..inputs);
+            let range = self.region.coordinates()[index];
+            let target = random.random_range(range.lower()..=range.upper());
+            let _ = climber.kick(index, target);
         }
-        let last = layers[layers.len() - 1].neurons().zip(&sums);
-        let (outputs, smooth): (Vec<i64>, Vec<f64>) = last
-            .map(|(n, a)| (n.requantization.apply(*a), before_rounding(n.requantization, *a)))
-            .unzip();
-        let slack = |row: &crate::Inequality| {
-            let products = row.coefficients.iter().zip(&smooth);
-            let sum: f64 = products.map(|(c, o)| *c as f64 * o).sum();
-            row.slack(&outputs) as f64 + 0.5 * (sum - row.bound as f64)
-        };
-        way.rows.iter().map(slack).fold(f64::INFINITY, f64::min)
+    }
+
+    fn up(&self, climber: &mut Climber<'_>, sweeps: usize, watch: &Watch<'_>) -> Option<Witness> {
+        for _ in 0..sweeps {
+            let progress = Progress { stage: Stage::Attack, violation: 0, nodes: 0, open: 1 };
+            if watch.stop(&progress).is_some() {
+                return None;
+            }
+            let moved = climber.sweep();
+            if climber.best >= 0.0
+                && let Some(witness) = self.replay(&climber.x)
+            {
+                return Some(witness);
+            }
+            if !moved {
+                break;
+            }
+        }
+        self.replay(&climber.x)
     }
 
     /// Moves single coordinates as long as that brings a violation closer, for at most so many
@@ -178,56 +246,19 @@ impl<'a> Attacker<'a> {
         sweeps: usize,
         watch: &Watch<'_>,
     ) -> Option<Witness> {
-        let mut x = start;
-        let first = &self.network().layers()[0];
-        let width = first.outputs();
-        let mut sums: Vec<i64> = first.neurons().map(|neuron| neuron.accumulate(&x)).collect();
-        let mut best = self.score_at(&sums, way);
-        let mut moved = vec![0; width];
-        for _ in 0..sweeps {
-            let before = best;
-            let progress = Progress { stage: Stage::Attack, violation: 0, nodes: 0, open: 1 };
-            if watch.stop(&progress).is_some() {
-                return None;
-            }
-            for index in 0..x.len() {
-                let range = self.region.coordinates()[index];
-                let column = &self.columns[index * width..][..width];
-                let old = x[index];
-                for target in [range.lower(), range.upper(), self.region.center()[index]] {
-                    let step = target - x[index];
-                    if step == 0 {
-                        continue;
-                    }
-                    for ((moved, sum), weight) in moved.iter_mut().zip(&sums).zip(column) {
-                        *moved = sum + weight * step;
-                    }
-                    let score = self.score_at(&moved, way);
-                    if score <= best {
-                        continue;
-                    }
-                    let back = x[index];
-                    x[index] = target;
-                    if self.region.contains(&x) {
-                        best = score;
-                        sums.copy_from_slice(&moved);
-                    } else {
-                        x[index] = back;
-                    }
-                }
-                if x[index] != old
-                    && best >= 0.0
-                    && let Some(witness) = self.replay(&x)
-                {
-                    return Some(witness);
-                }
-            }
-            if best <= before {
-                break;
-            }
-        }
-        self.replay(&x)
+        self.up(&mut self.climber(start, way), sweeps, watch)
     }
+}
+
+/// The form that a start follows: the rows, or only what they want more of, or less.
+fn side(way: &Violation, start: usize) -> Vec<f64> {
+    let mut form = form(way);
+    match start {
+        1 => form.iter_mut().for_each(|c| *c = c.min(0.0)),
+        2 => form.iter_mut().for_each(|c| *c = c.max(0.0)),
+        _ => {}
+    }
+    form
 }
 
 /// The sum of the rows of a violation, in floats.
@@ -238,10 +269,4 @@ pub(crate) fn form(way: &Violation) -> Vec<f64> {
         sum.iter_mut().zip(&row.coefficients).for_each(|(sum, c)| *sum += *c as f64);
     }
     sum
-}
-
-/// The value before it is rounded, clamped.
-fn before_rounding(step: &Requantization, a: i64) -> f64 {
-    let value = a as f64 * step.multiplier.value() + step.zero_point as f64;
-    value.clamp(step.clamp.lower() as f64 - 0.5, step.clamp.upper() as f64 + 0.5)
 }

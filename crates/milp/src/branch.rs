@@ -7,6 +7,7 @@ use nncert_core::FixedPointNetwork;
 use nncert_core::fixed_point::{IntegerInterval, Requantization};
 
 use crate::attack::Attacker;
+use crate::pair::Pair;
 use crate::{Node, Progress, Property, Stage, Tree, UnknownReason, Violation, Watch, Witness};
 
 /// How branch and bound searches.
@@ -31,10 +32,10 @@ impl Default for BranchOptions {
     fn default() -> Self {
         Self {
             root_steps: 400,
-            steps: 60,
+            steps: 20,
             bound_steps: 20,
-            candidates: 4,
-            probe_steps: 8,
+            candidates: 8,
+            probe_steps: 4,
             nodes: 1_000_000,
         }
     }
@@ -72,8 +73,29 @@ struct Open {
     place: usize,
     bounds: IntegerBounds,
     start: Option<Vec<Vec<f64>>>,
-    /// The layer whose range was cut last.
+    /// The layer whose range was cut last; `None` for a node to start from.
     layer: Option<usize>,
+}
+
+/// A tree while it grows.
+#[derive(Default)]
+struct Growth {
+    nodes: Vec<Grown>,
+}
+
+impl Growth {
+    /// Cuts a node: the place of the half below, which the half above follows.
+    fn split(&mut self, place: usize, cut: Cut) -> usize {
+        let below = self.nodes.len();
+        self.nodes[place] =
+            Grown::Split { layer: cut.layer, neuron: cut.neuron, at: cut.at, below };
+        self.nodes.extend([Grown::Pending, Grown::Pending]);
+        below
+    }
+
+    fn close(&mut self, place: usize, node: Node) {
+        self.nodes[place] = Grown::Closed(node);
+    }
 }
 
 /// A node of the tree while it grows.
@@ -85,10 +107,20 @@ enum Grown {
 
 /// A cut of a range.
 #[derive(Clone, Copy, Debug)]
-struct Cut {
-    layer: usize,
-    neuron: usize,
-    at: i64,
+pub(crate) struct Cut {
+    pub(crate) layer: usize,
+    pub(crate) neuron: usize,
+    pub(crate) at: i64,
+}
+
+impl Cut {
+    /// The range of one half.
+    fn half(self, bounds: &IntegerBounds, below: bool) -> Option<IntegerInterval> {
+        let range = bounds.accumulators[self.layer][self.neuron];
+        let (lower, upper) =
+            if below { (range.lower(), self.at) } else { (self.at + 1, range.upper()) };
+        IntegerInterval::new(lower.max(range.lower()), upper.min(range.upper())).ok()
+    }
 }
 
 impl<'a> Branch<'a> {
@@ -100,14 +132,117 @@ impl<'a> Branch<'a> {
         &self.property.violations()[self.violation]
     }
 
-    /// Bounds the violation on all of the region, without cuts: a tree of one leaf if that
-    /// closes it.
+    /// Bounds the violation on all of the region, with no cuts but those that tell apart where
+    /// outputs are clamped: a small tree if that closes it.
     ///
     /// Guarantee: exact about what is closed.
     #[must_use]
     pub fn root(&self, steps: usize) -> (Option<Tree>, Ascent) {
-        let (closed, ascent) = self.bound(self.bounds, None, steps);
-        (closed.map(|node| Tree { nodes: vec![node] }), ascent)
+        let (mut tree, open) = self.plant();
+        let mut worst: Option<(f64, Ascent)> = None;
+        for node in open {
+            let (closed, ascent) = self.bound(&node.bounds, None, steps);
+            match closed {
+                Some(leaf) => tree.close(node.place, leaf),
+                None => {
+                    let excess = self.excess(&ascent);
+                    if worst.as_ref().is_none_or(|(most, _)| excess > *most) {
+                        worst = Some((excess, ascent));
+                    }
+                }
+            }
+        }
+        match worst {
+            Some((_, ascent)) => (None, ascent),
+            None => {
+                let form = vec![0.0; self.network().outputs()];
+                let ascent =
+                    self.bounder.search(self.region, self.bounds, &form, None, f64::INFINITY, 1);
+                (Some(flatten(tree.nodes)), ascent)
+            }
+        }
+    }
+
+    /// How far a bound is from closing the violation: in accumulators of the last layer for a pair,
+    /// else in values.
+    pub(crate) fn excess(&self, ascent: &Ascent) -> f64 {
+        let weights = vec![1; self.way().rows.len()];
+        let (_, needed) = weighted(self.way(), &weights, self.network().outputs());
+        let unit = match (self.pair(), ascent.multipliers.last()) {
+            (Some(_), Some(last)) => last.iter().fold(0.0f64, |most, l| most.max(l.abs())),
+            _ => 1.0,
+        };
+        (ascent.value - needed as f64) / unit.max(f64::MIN_POSITIVE)
+    }
+
+    fn pair(&self) -> Option<Pair> {
+        Pair::of(self.network(), self.way())
+    }
+
+    /// The nodes to start from: for a pair of outputs one for each arm, and one for the diagonal.
+    fn plant(&self) -> (Growth, Vec<Open>) {
+        let mut tree = Growth { nodes: vec![Grown::Pending] };
+        let mut open = Vec::new();
+        let (mut place, mut bounds) = (0, self.bounds.clone());
+        let Some(pair) = self.pair() else {
+            open.push(Open { place, bounds, start: None, layer: None });
+            return (tree, open);
+        };
+        for (cut, is_below) in pair.arms(self.network()).into_iter().flatten() {
+            let (Some(arm), Some(rest)) =
+                (cut.half(&bounds, is_below), cut.half(&bounds, !is_below))
+            else {
+                continue;
+            };
+            let below = tree.split(place, cut);
+            let mut of_arm = bounds.clone();
+            of_arm.accumulators[cut.layer][cut.neuron] = arm;
+            open.extend(self.clip(pair, &mut tree, below + usize::from(!is_below), of_arm));
+            bounds.accumulators[cut.layer][cut.neuron] = rest;
+            place = below + usize::from(is_below);
+        }
+        open.extend(self.clip(pair, &mut tree, place, bounds));
+        (tree, open)
+    }
+
+    /// Cuts off what ranges alone close, and closes it.
+    fn clip(
+        &self,
+        pair: Pair,
+        tree: &mut Growth,
+        mut place: usize,
+        mut bounds: IntegerBounds,
+    ) -> Option<Open> {
+        if let Some(leaf) = self.by_ranges(&bounds) {
+            tree.close(place, leaf);
+            return None;
+        }
+        for (cut, is_below) in pair.needed(self.network(), &bounds).into_iter().flatten() {
+            let (Some(kept), Some(other)) =
+                (cut.half(&bounds, is_below), cut.half(&bounds, !is_below))
+            else {
+                continue;
+            };
+            let mut off = bounds.clone();
+            off.accumulators[cut.layer][cut.neuron] = other;
+            let Some(leaf) = self.by_ranges(&off) else { continue };
+            let below = tree.split(place, cut);
+            tree.close(below + usize::from(is_below), leaf);
+            place = below + usize::from(!is_below);
+            bounds.accumulators[cut.layer][cut.neuron] = kept;
+        }
+        Some(Open { place, bounds, start: None, layer: None })
+    }
+
+    /// A leaf, if the ranges of the outputs alone close a violation.
+    fn by_ranges(&self, bounds: &IntegerBounds) -> Option<Node> {
+        let weights = vec![1; self.way().rows.len()];
+        let (row, needed) = weighted(self.way(), &weights, self.network().outputs());
+        let layers = self.network().layers().iter();
+        let zeros: Vec<_> = layers.map(|layer| vec![0.0; layer.outputs()]).collect();
+        let proof = self.bounder.prove(self.region, bounds, &row, &zeros)?;
+        let (scale, multipliers) = (proof.scale, proof.multipliers);
+        (proof.maximum < needed).then_some(Node::Leaf { weights, scale, multipliers })
     }
 
     /// Searches until the violation is closed, a witness is found, or the watch ends it.
@@ -121,9 +256,7 @@ impl<'a> Branch<'a> {
     #[must_use]
     pub fn run(&self, options: &BranchOptions, watch: &Watch<'_>, nodes: &mut usize) -> BranchEnd {
         let attacker = Attacker::new(self.bounder, self.region, self.property);
-        let mut tree = vec![Grown::Pending];
-        let mut open =
-            vec![Open { place: 0, bounds: self.bounds.clone(), start: None, layer: None }];
+        let (mut tree, mut open) = self.plant();
         let mut unrepaired = false;
         let first = *nodes;
         while let Some(mut node) = open.pop() {
@@ -143,13 +276,13 @@ impl<'a> Branch<'a> {
             if let Some(layer) = node.layer
                 && !node.bounds.propagate(self.network(), layer)
             {
-                tree[node.place] = Grown::Closed(Node::Empty);
+                tree.close(node.place, Node::Empty);
                 continue;
             }
             let steps = if node.layer.is_none() { options.root_steps } else { options.steps };
             let (closed, ascent) = self.bound(&node.bounds, node.start.as_deref(), steps);
             if let Some(leaf) = closed {
-                tree[node.place] = Grown::Closed(leaf);
+                tree.close(node.place, leaf);
                 continue;
             }
             if let Some(witness) = self.candidates(&attacker, &ascent, progress.nodes, watch) {
@@ -163,16 +296,13 @@ impl<'a> Branch<'a> {
                 }
                 continue;
             };
-            let below = tree.len();
-            tree[node.place] =
-                Grown::Split { layer: cut.layer, neuron: cut.neuron, at: cut.at, below };
-            tree.extend([Grown::Pending, Grown::Pending]);
+            let below = tree.split(node.place, cut);
             self.push(&mut open, node.bounds, cut, below, &ascent);
         }
         if unrepaired {
             return BranchEnd::Open(UnknownReason::Repair);
         }
-        BranchEnd::Closed(flatten(tree))
+        BranchEnd::Closed(flatten(tree.nodes))
     }
 
     /// Pushes both halves, the one that the relaxed optimum is in last.
@@ -185,15 +315,13 @@ impl<'a> Branch<'a> {
         ascent: &Ascent,
     ) {
         let Cut { layer, neuron, at } = cut;
-        let range = bounds.accumulators[layer][neuron];
-        let half = |place: usize, ends: Option<IntegerInterval>| {
+        let half = |place: usize, is_below: bool| {
             let mut bounds = bounds.clone();
-            bounds.accumulators[layer][neuron] = ends?;
+            bounds.accumulators[layer][neuron] = cut.half(&bounds, is_below)?;
             let start = Some(ascent.multipliers.clone());
             Some(Open { place, bounds, start, layer: Some(layer) })
         };
-        let lower = half(below, IntegerInterval::new(range.lower(), at).ok());
-        let upper = half(below + 1, IntegerInterval::new(at + 1, range.upper()).ok());
+        let (lower, upper) = (half(below, true), half(below + 1, false));
         let is_below = ascent.accumulators[layer][neuron] <= at as f64;
         let ordered = if is_below { [upper, lower] } else { [lower, upper] };
         open.extend(ordered.into_iter().flatten());
@@ -206,6 +334,9 @@ impl<'a> Branch<'a> {
         start: Option<&[Vec<f64>]>,
         steps: usize,
     ) -> (Option<Node>, Ascent) {
+        if let Some(pair) = self.pair() {
+            return self.bound_pair(pair, bounds, start, steps);
+        }
         let rows = &self.way().rows;
         // Each row alone, and their sum.
         let mut choices: Vec<Vec<i64>> = Vec::new();
@@ -251,6 +382,69 @@ impl<'a> Branch<'a> {
             self.bounder.search(self.region, bounds, &form, None, f64::NEG_INFINITY, 1)
         });
         (None, ascent)
+    }
+
+    /// Bounds a pair: toward where the parent did, or toward all sides.
+    fn bound_pair(
+        &self,
+        pair: Pair,
+        bounds: &IntegerBounds,
+        start: Option<&[Vec<f64>]>,
+        steps: usize,
+    ) -> (Option<Node>, Ascent) {
+        let weights = vec![1];
+        let (row, needed) = weighted(self.way(), &weights, self.network().outputs());
+        let form: Vec<f64> = row.iter().map(|c| *c as f64).collect();
+        let mut best: Option<(f64, Ascent)> = None;
+        let inherited = start.and_then(|start| start.last()).cloned();
+        let directions = match inherited {
+            Some(direction) => vec![direction],
+            None => pair.directions(self.network(), bounds).to_vec(),
+        };
+        for direction in directions {
+            let target = needed as f64 - 1e-3;
+            let ascent = self.bounder.search_toward(
+                self.region,
+                bounds,
+                &form,
+                &direction,
+                start,
+                target,
+                steps,
+            );
+            if ascent.value < needed as f64
+                && let Some(proof) =
+                    self.bounder.prove(self.region, bounds, &row, &ascent.multipliers)
+                && proof.maximum < needed
+            {
+                let (scale, multipliers) = (proof.scale, proof.multipliers);
+                return (Some(Node::Leaf { weights, scale, multipliers }), ascent);
+            }
+            let excess = self.excess(&ascent);
+            if best.as_ref().is_none_or(|(least, _)| excess < *least) {
+                best = Some((excess, ascent));
+            }
+        }
+        let leaf = if self.is_decided(bounds) { self.by_ranges(bounds) } else { None };
+        let ascent = best.map(|(_, ascent)| ascent).unwrap_or_else(|| {
+            self.bounder.search(self.region, bounds, &form, None, f64::NEG_INFINITY, 1)
+        });
+        (leaf, ascent)
+    }
+
+    /// Bounds the rows once more after a few steps, in floats.
+    fn probe(&self, bounds: &IntegerBounds, ascent: &Ascent, target: f64, steps: usize) -> f64 {
+        let weights = vec![1; self.way().rows.len()];
+        let (row, _) = weighted(self.way(), &weights, self.network().outputs());
+        let form: Vec<f64> = row.iter().map(|c| *c as f64).collect();
+        let start = Some(&*ascent.multipliers);
+        let found = match (self.pair(), ascent.multipliers.last()) {
+            (Some(_), Some(last)) => {
+                self.bounder.search_toward(self.region, bounds, &form, last, start, target, steps)
+            }
+            _ => self.bounder.search(self.region, bounds, &form, start, target, steps),
+        };
+        found.value
     }
 
     /// Whether every neuron has one value.
@@ -301,7 +495,12 @@ impl<'a> Branch<'a> {
         options: &BranchOptions,
     ) -> Option<Cut> {
         let mut cuts: Vec<(f64, Cut)> = Vec::new();
+        let last = self.network().layers().len() - 1;
         for (layer, network) in self.network().layers().iter().enumerate() {
+            // Outputs of a pair have had their cuts.
+            if layer == last && !cuts.is_empty() && self.pair().is_some() {
+                break;
+            }
             for (neuron, parts) in network.neurons().enumerate() {
                 cuts.extend(self.best_cut((layer, neuron), parts.requantization, bounds, ascent));
             }
@@ -312,23 +511,18 @@ impl<'a> Branch<'a> {
             return Some(only);
         }
         let weights = vec![1; self.way().rows.len()];
-        let (row, needed) = weighted(self.way(), &weights, self.network().outputs());
-        let form: Vec<f64> = row.iter().map(|c| *c as f64).collect();
+        let (_, needed) = weighted(self.way(), &weights, self.network().outputs());
         let least = needed as f64 - 1e-3;
         let gain = |cut: Cut, below: bool| {
             let mut half = bounds.clone();
-            let range = bounds.accumulators[cut.layer][cut.neuron];
-            let ends = if below { (range.lower(), cut.at) } else { (cut.at + 1, range.upper()) };
-            let Ok(ends) = IntegerInterval::new(ends.0, ends.1) else { return f64::MAX };
+            let Some(ends) = cut.half(bounds, below) else { return f64::MAX };
             half.accumulators[cut.layer][cut.neuron] = ends;
             if !half.propagate(self.network(), cut.layer) {
                 return ascent.value - least;
             }
-            let start = Some(&*ascent.multipliers);
-            let steps = options.probe_steps;
-            let bound = self.bounder.search(self.region, &half, &form, start, least, steps);
+            let bound = self.probe(&half, ascent, least, options.probe_steps);
             // A closed half is worth no more than that.
-            (ascent.value - bound.value.max(least)).max(1e-6)
+            (ascent.value - bound.max(least)).max(1e-6)
         };
         let score = |cut: &(f64, Cut)| gain(cut.1, true) * gain(cut.1, false);
         let scored = cuts.iter().map(|cut| (score(cut), cut.1));

@@ -217,12 +217,7 @@ impl<'a> Cascade<'a> {
             match tree {
                 Some(tree) => self.close(way, tree),
                 None => {
-                    let needed: f64 = self.property.violations()[way]
-                        .rows
-                        .iter()
-                        .map(|row| row.bound as f64)
-                        .sum();
-                    excess[way] = ascent.value - needed;
+                    excess[way] = self.branch(way).excess(&ascent);
                     let candidates = [&ascent.point, &ascent.mean];
                     let found = candidates
                         .into_iter()

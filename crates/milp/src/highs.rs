@@ -12,9 +12,12 @@ use crate::solver::{Answer, Solver};
 /// Its options are few. Heuristics are off by default: they search for witnesses, and the attack
 /// has done that.
 ///
-/// HiGHS has been wrong: its tracker knows feasible models that it calls infeasible. Rows of
-/// integers keep tolerances from being the reason, and no more; what must be certain is
-/// decided by [`verify`](crate::verify) alone.
+/// Rows are relaxed by [`Highs::margin`]: at integers, where a row holds or is missed by 1 at least,
+/// half a unit changes nothing, and where there is no solution even so, no tolerance is the
+/// reason.
+///
+/// HiGHS has been wrong: its tracker knows feasible models that it calls infeasible. The margin
+/// keeps rounding from being why, and no more; what must be certain is decided by [`verify`](crate::verify) alone.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Highs {
     /// The share of time for heuristics, from 0 to 1.
@@ -23,11 +26,20 @@ pub struct Highs {
     pub tolerance: f64,
     /// Whether presolve runs.
     pub presolve: bool,
+    /// What inequalities are relaxed by, below 1.
+    pub margin: f64,
 }
 
 impl Default for Highs {
     fn default() -> Self {
-        Self { heuristics: 0.0, tolerance: 1e-7, presolve: true }
+        Self { heuristics: 0.0, tolerance: 1e-7, presolve: true, margin: 0.5 }
+    }
+}
+
+impl Highs {
+    /// The margin; what is none counts as 0.
+    fn relaxed_by(&self) -> f64 {
+        if (0.0..1.0).contains(&self.margin) { self.margin } else { 0.0 }
     }
 }
 
@@ -37,6 +49,7 @@ pub struct HighsSink {
     problem: RowProblem,
     columns: Vec<Col>,
     maximise: Option<Variable>,
+    margin: f64,
 }
 
 impl ModelSink for HighsSink {
@@ -67,8 +80,9 @@ impl ModelSink for HighsSink {
             terms.push((*column.ok_or(missing)?, *c as f64));
         }
         row.lower.into_iter().chain(row.upper).try_for_each(check_number)?;
-        let lower = row.lower.map_or(f64::NEG_INFINITY, |lower| lower as f64);
-        let upper = row.upper.map_or(f64::INFINITY, |upper| upper as f64);
+        let margin = if row.lower == row.upper { 0.0 } else { self.margin };
+        let lower = row.lower.map_or(f64::NEG_INFINITY, |lower| lower as f64 - margin);
+        let upper = row.upper.map_or(f64::INFINITY, |upper| upper as f64 + margin);
         self.problem.add_row(lower..=upper, terms);
         Ok(())
     }
@@ -80,12 +94,16 @@ impl Solver for Highs {
     }
 
     fn options(&self) -> String {
-        let Self { heuristics, tolerance, presolve } = self;
+        let Self { heuristics, tolerance, presolve, .. } = self;
         let presolve = if *presolve { "choose" } else { "off" };
         format!(
             "threads=1 mip_heuristic_effort={heuristics} mip_feasibility_tolerance={tolerance:e} \
              primal_feasibility_tolerance={tolerance:e} presolve={presolve}"
         )
+    }
+
+    fn margin(&self) -> Option<f64> {
+        Some(self.relaxed_by())
     }
 
     fn solve(
@@ -108,7 +126,7 @@ impl Solver for Highs {
         if model.columns.is_empty() {
             return Ok(Answer::Solution(Vec::new()));
         }
-        let mut sink = HighsSink { maximise, ..HighsSink::default() };
+        let mut sink = HighsSink { maximise, margin: self.relaxed_by(), ..HighsSink::default() };
         model.write(&mut sink)?;
         let mut highs = sink.problem.try_optimise(Sense::Maximise).map_err(refused)?;
         let set = |_| ModelError::Refused;

@@ -50,7 +50,8 @@
 //! - `highs`: the solver.
 //! - `rayon`: [`verify_all`] uses the threads of the current pool, with the same verdicts.
 //! - `serde`: results can be stored.
-//! - `proptest`: strategies of `nncert-core`, for tests of what is built on top.
+//! - `proptest`: strategies for networks, regions, properties and models, in the module
+//!   `strategies`, for tests of what is built on top.
 //!
 //! # References
 //!
@@ -65,14 +66,19 @@ mod branch;
 mod cascade;
 mod certificate;
 mod check;
+mod climb;
 mod encoding;
 #[cfg(feature = "highs")]
 mod highs;
 mod model;
+mod pair;
 mod property;
 pub mod quadapter;
 mod radius;
 mod solver;
+#[cfg(feature = "proptest")]
+#[cfg_attr(docsrs, doc(cfg(feature = "proptest")))]
+pub mod strategies;
 mod verdict;
 mod watch;
 

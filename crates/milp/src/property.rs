@@ -32,6 +32,17 @@ impl Inequality {
         Self { coefficients: (0..outputs).map(coefficient).collect(), bound }
     }
 
+    /// The outputs of a row `o_a - o_b ≥ δ`.
+    pub(crate) fn pair(&self) -> Option<(usize, usize)> {
+        let mut others = self.coefficients.iter().filter(|c| **c != 0);
+        let (first, second) = (others.next()?, others.next()?);
+        if others.next().is_some() || first + second != 0 || first.abs() != 1 {
+            return None;
+        }
+        let place = |sign| self.coefficients.iter().position(|c| *c == sign);
+        Some((place(1)?, place(-1)?))
+    }
+
     /// How far the sum is above the bound; negative where the inequality fails.
     ///
     /// Guarantee: exact.

@@ -35,7 +35,7 @@ pub struct RadiusReport {
     pub robust: Option<u64>,
     /// The nearest witness that was met.
     pub witness: Option<Witness>,
-    /// Why the two do not meet, if they do not.
+    /// Why the last radius that was not decided was not, if one was left between the two.
     pub unknown: Option<UnknownReason>,
     /// The radii that were verified, and whether each was robust.
     pub checked: Vec<(u64, Option<bool>)>,
@@ -55,7 +55,9 @@ impl RadiusReport {
 /// The largest radius of balls around the region's center at which a property holds.
 ///
 /// A witness at a distance `d` says that every radius from `d` on fails, so that the search goes on
-/// below it; a violation that was closed at a radius is closed at every smaller one.
+/// below it; a violation that was closed at a radius is closed at every smaller one. Where a radius
+/// is not decided in its time, smaller ones may still be robust, and larger ones still have
+/// a witness, whose own distance may be what was missing: both are looked for.
 ///
 /// Guarantee: exact about both ends.
 ///
@@ -116,22 +118,8 @@ pub fn maximum_radius(
     }
     search.report.robust = Some(0);
     let most = most(center);
-    // Steps outward, from 1, as long as they are robust; then bisection.
-    let mut next = 1.min(most);
-    while let Some(robust) = search.report.robust {
-        let failing = search.report.witness.as_ref().map(|witness| witness.distance);
-        let radius = match failing {
-            Some(failing) if failing <= robust + 1 => break,
-            Some(failing) => next.min(robust + (failing - robust) / 2).max(robust + 1),
-            None if robust >= most => break,
-            None => next,
-        };
-        if !search.check(radius, watch)? {
-            break;
-        }
-        let outward = if radius == 1 { options.start } else { radius.saturating_add(options.step) };
-        next = outward.max(radius + 1).min(most);
-    }
+    search.outward(options, most, watch)?;
+    search.between(most, watch)?;
     Ok(search.report)
 }
 
@@ -146,12 +134,119 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Verifies one radius; `false` if it is not known.
+    fn robust(&self) -> u64 {
+        self.report.robust.unwrap_or(0)
+    }
+
+    /// The nearest radius that is known to fail.
+    fn failing(&self) -> Option<u64> {
+        self.report.witness.as_ref().map(|witness| witness.distance)
+    }
+
+    /// Steps outward, from 1, until a witness is met or a radius is not decided; then, beyond it, for
+    /// a witness alone.
+    fn outward(
+        &mut self,
+        options: &RadiusOptions,
+        most: u64,
+        watch: &Watch<'_>,
+    ) -> Result<(), VerifyError> {
+        let mut next = 1.min(most);
+        let mut tried = 0;
+        while self.failing().is_none() && self.robust() < most && tried < most {
+            let radius = next;
+            let decided = self.check(radius, watch)?;
+            if !decided && self.failing().is_none() {
+                return self.witness_beyond(radius, most, watch);
+            }
+            tried = radius;
+            let outward =
+                if radius == 1 { options.start } else { radius.saturating_add(options.step) };
+            next = outward.max(radius + 1).min(most);
+        }
+        Ok(())
+    }
+
+    /// Attacks greater and greater balls, until one holds a witness.
+    fn witness_beyond(
+        &mut self,
+        radius: u64,
+        most: u64,
+        watch: &Watch<'_>,
+    ) -> Result<(), VerifyError> {
+        let attack = VerifyOptions { branch: None, ..*self.options };
+        let mut radius = radius;
+        while self.failing().is_none() && radius < most {
+            radius = radius.saturating_mul(2).min(most);
+            self.verify(radius, &attack, watch)?;
+        }
+        Ok(())
+    }
+
+    /// Bisects between what is robust and what fails. A radius that is not decided bounds the search
+    /// from above, and once nothing is left below it, what is above is attacked.
+    fn between(&mut self, most: u64, watch: &Watch<'_>) -> Result<(), VerifyError> {
+        let mut ceiling = most.saturating_add(1);
+        for (radius, robust) in &self.report.checked {
+            if robust.is_none() {
+                ceiling = ceiling.min(*radius);
+            }
+        }
+        loop {
+            let (robust, failing) = (self.robust(), self.failing().unwrap_or(u64::MAX));
+            let above = ceiling.min(failing);
+            if robust.saturating_add(1) >= above {
+                break;
+            }
+            let middle = robust + (above - robust) / 2;
+            if !self.check(middle, watch)? && self.failing().is_none_or(|failing| failing > middle)
+            {
+                ceiling = middle;
+            }
+        }
+        self.witnesses_below(ceiling, watch)?;
+        let decided = match self.failing() {
+            Some(failing) => failing == self.robust() + 1,
+            None => self.robust() >= most,
+        };
+        if decided {
+            self.report.unknown = None;
+        }
+        Ok(())
+    }
+
+    /// Bisects the radii above one that was not decided for nearer witnesses.
+    fn witnesses_below(&mut self, ceiling: u64, watch: &Watch<'_>) -> Result<(), VerifyError> {
+        let attack = VerifyOptions { branch: None, ..*self.options };
+        let mut low = ceiling;
+        while let Some(failing) = self.failing()
+            && low + 1 < failing
+        {
+            let middle = low + (failing - low) / 2;
+            self.verify(middle, &attack, watch)?;
+            if self.failing() == Some(failing) {
+                low = middle;
+            }
+        }
+        Ok(())
+    }
+
+    /// Verifies one radius with all stages; `false` if it is not known.
     fn check(&mut self, radius: u64, watch: &Watch<'_>) -> Result<bool, VerifyError> {
-        let limited = self.options.time.map(|time| watch.at_most(time));
+        let options = self.options;
+        self.verify(radius, options, watch)
+    }
+
+    fn verify(
+        &mut self,
+        radius: u64,
+        options: &VerifyOptions,
+        watch: &Watch<'_>,
+    ) -> Result<bool, VerifyError> {
+        let limited = options.time.map(|time| watch.at_most(time));
         let watch = limited.as_ref().unwrap_or(watch);
         let region = self.center.with_radius(radius);
-        let mut cascade = Cascade::new(self.bounder, &region, self.property, self.options)?;
+        let mut cascade = Cascade::new(self.bounder, &region, self.property, options)?;
         cascade.assume_closed(|way| self.closed[way].is_some_and(|known| known >= radius));
         cascade.run(watch);
         for (known, closed) in self.closed.iter_mut().zip(&cascade.closed) {
@@ -167,8 +262,12 @@ impl Search<'_> {
         };
         self.report.checked.push((radius, robust));
         match verdict {
-            Some(Verdict::Robust) => self.report.robust = Some(radius),
-            Some(Verdict::Falsified(witness)) => self.report.witness = Some(witness),
+            Some(Verdict::Robust) => self.report.robust = Some(self.robust().max(radius)),
+            Some(Verdict::Falsified(witness)) => {
+                if self.failing().is_none_or(|nearest| witness.distance < nearest) {
+                    self.report.witness = Some(witness);
+                }
+            }
             Some(Verdict::Unknown(reason)) => self.report.unknown = Some(reason),
             None => self.report.unknown = Some(UnknownReason::Stages),
         }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The part of the time that the stages before the solver may take.
-const BRANCH_SHARE: f64 = 0.25;
+const BRANCH_SHARE: f64 = 0.75;
 
 /// What solves models.
 pub trait Solver: Sync {
@@ -24,6 +24,12 @@ pub trait Solver: Sync {
 
     /// The options that are not its defaults.
     fn options(&self) -> String;
+
+    /// By how much every inequality of a model may be missed in what it calls infeasible, if it
+    /// solves models so relaxed.
+    fn margin(&self) -> Option<f64> {
+        None
+    }
 
     /// Solves a model: any solution, or one at which a column is largest.
     ///
@@ -276,7 +282,7 @@ pub fn verify_with_solver(
                         solver: solver.name(),
                         options: solver.options(),
                         status: "infeasible".to_owned(),
-                        margin: None,
+                        margin: solver.margin(),
                     });
                 }
                 Ok(SolverEnd::Witness(witness)) => {

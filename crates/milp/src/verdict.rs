@@ -133,7 +133,9 @@ pub enum Evidence {
         options: String,
         /// What it said.
         status: String,
-        /// How far its proven bound is below what a violation needs, where it proved a bound.
+        /// By how much every inequality could be missed, and there was still no solution. A question
+        /// has no objective, so that this is its proven bound: in exact numbers an inequality
+        /// of integers is missed by 1 or not at all.
         margin: Option<f64>,
     },
 }

@@ -11,7 +11,7 @@ const ENCODINGS: [&dyn Encoding; 3] =
     [&Compact, &Qvip { simplify: true }, &Qvip { simplify: false }];
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(2000))]
 
     /// An input, with all columns as the network computes them, is a solution if and only if
     /// one of the violations occurs there.

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Asked, inputs, question};
+use common::{Asked, inputs, model, question};
 use nncert_bounds::fixed_point::integer_intervals;
 use nncert_milp::{
     Answer, Compact, Encoding, Highs, Model, Question, Qvip, Solver, Verdict, VerifyOptions, Watch,
@@ -12,7 +12,32 @@ use nncert_milp::{
 use proptest::prelude::*;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    /// HiGHS finds a solution of a small model if and only if enumeration does, with every row
+    /// relaxed by the margin or not.
+    #[test]
+    fn small_models_are_solved(model in model(), relaxed in any::<bool>()) {
+        let mut points = vec![Vec::new()];
+        for column in &model.columns {
+            let longer = |x: &Vec<i64>| {
+                let next = |value| [x.as_slice(), &[value]].concat();
+                (column.lower..=column.upper).map(next).collect::<Vec<_>>()
+            };
+            points = points.iter().flat_map(longer).collect();
+        }
+        let has = points.iter().any(|point| model.first_violated(point).is_none());
+        let margin = if relaxed { 0.5 } else { 0.0 };
+        let highs = Highs { margin, ..Highs::default() };
+        match highs.solve(&model, None, None).unwrap() {
+            Answer::Infeasible => prop_assert!(!has),
+            Answer::Solution(point) => {
+                let rounded: Vec<i64> = point.iter().map(|v| v.round() as i64).collect();
+                prop_assert_eq!(model.first_violated(&rounded), None);
+            }
+            _ => prop_assert!(false),
+        }
+    }
 
     /// A model has a solution if and only if some input fails the property.
     #[test]

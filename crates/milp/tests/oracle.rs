@@ -3,8 +3,9 @@
 mod common;
 
 use common::{Asked, inputs, question};
+use nncert_bounds::fixed_point::FixedPointBounder;
 use nncert_milp::{
-    AttackOptions, Certificate, RadiusOptions, Verdict, VerifyOptions, Watch, check,
+    AttackOptions, Certificate, Norm, RadiusOptions, Verdict, VerifyOptions, Watch, check,
     maximum_radius, verify,
 };
 use proptest::prelude::*;
@@ -15,7 +16,7 @@ fn is_robust(question: &Asked) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3000))]
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
 
     /// The cascade decides every question but those where an input cannot be repaired, as
     /// enumeration does; its certificates are checked, its witnesses are in the region.
@@ -43,6 +44,28 @@ proptest! {
         }
     }
 
+    /// Ranges hold at every input, and a range that is one too short at its end does not: interval
+    /// analysis is exact about the first layer, so that the plant is always found there.
+    #[test]
+    fn ranges_hold_and_shorter_ones_do_not(question in question()) {
+        let Asked { network, region, .. } = &question;
+        let (bounds, _) = FixedPointBounder::new(network).bounds(region, 5).unwrap();
+        let (mut reached, exact) = (i64::MIN, region.norm() != Norm::L2);
+        for x in inputs(region) {
+            let trace = network.trace(&x).unwrap();
+            for (ranges, layer) in bounds.accumulators.iter().zip(&trace[1..]) {
+                for (range, a) in ranges.iter().zip(&layer.accumulators) {
+                    prop_assert!(range.contains(*a), "{a} is not in {range}");
+                }
+            }
+            reached = reached.max(trace[1].accumulators[0]);
+        }
+        if exact {
+            let shorter = bounds.accumulators[0][0].upper() - 1;
+            prop_assert!(reached > shorter, "the plant is not found");
+        }
+    }
+
     /// Every stage alone errs on no side.
     #[test]
     fn stages_alone_are_right(question in question()) {
@@ -66,7 +89,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
+    #![proptest_config(ProptestConfig::with_cases(3000))]
 
     /// The radius is that of the nearest failing input less one, in every norm.
     #[test]

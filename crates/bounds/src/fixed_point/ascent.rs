@@ -54,6 +54,59 @@ impl FixedPointBounder<'_> {
         self.ascend(region, &relaxed, form, start, target, steps)
     }
 
+    /// [`FixedPointBounder::search`] with the multipliers of the last layer given: only those before
+    /// it are searched for.
+    ///
+    /// Ascent over all layers at once stalls where a multiplier behind others has to change: all of
+    /// those before it would have to follow. A caller who knows directions in the space
+    /// of the last accumulators, such as the sides of the set where a property fails, gives them
+    /// here.
+    ///
+    /// `start` has multipliers of all layers, of which the last are not used.
+    ///
+    /// Guarantee: heuristic; [`FixedPointBounder::prove`] says what the multipliers prove.
+    #[must_use]
+    #[allow(clippy::too_many_arguments)]
+    pub fn search_toward(
+        &self,
+        region: &IntegerRegion,
+        bounds: &IntegerBounds,
+        form: &[f64],
+        last: &[f64],
+        start: Option<&[Vec<f64>]>,
+        target: f64,
+        steps: usize,
+    ) -> Ascent {
+        let depth = bounds.accumulators.len() - 1;
+        let relaxed = Relaxed::new(self.network(), bounds, depth);
+        let layer = &self.network().layers()[depth];
+        let neurons = layer.neurons().zip(&bounds.accumulators[depth]).zip(form.iter().zip(last));
+        // What the last layer adds; the rest is the maximum of a form of the values before it.
+        let mut constant = 0.0;
+        for ((neuron, range), (mu, lambda)) in neurons {
+            let stairs = super::staircase::Stairs::new(neuron.requantization, *range);
+            constant += stairs.conjugate(*mu, *lambda, 0.0).0 + lambda * neuron.bias as f64;
+        }
+        let before = self.transposed(depth, last);
+        let start = match start {
+            Some(start) => start[..depth].to_vec(),
+            None => self.crown(&relaxed, &before),
+        };
+        let mut found = self.ascend(region, &relaxed, &before, start, target - constant, steps);
+        found.value += constant;
+        found.multipliers.push(last.to_vec());
+        let middle = |range: &nncert_core::fixed_point::IntegerInterval| {
+            0.5 * (range.lower() as f64 + range.upper() as f64)
+        };
+        found.accumulators.push(bounds.accumulators[depth].iter().map(middle).collect());
+        found.coefficients.truncate(depth);
+        if depth > 0 {
+            found.coefficients[depth - 1].clone_from(&before);
+        }
+        found.coefficients.push(form.to_vec());
+        found
+    }
+
     /// Deflected subgradient steps with Polyak's length toward a level.
     pub(super) fn ascend(
         &self,

@@ -127,15 +127,15 @@ impl<'a> FixedPointBounder<'a> {
     }
 
     /// The gradient of a form of the outputs with rounding left out: from the accumulators of every
-    /// layer, of which those beyond a clamp stop it.
+    /// layer, of which those beyond a clamp stop it. Outputs do not: a form of them that is flat here
+    /// would tell nothing.
     ///
     /// Guarantee: heuristic.
     #[must_use]
     pub fn straight_through(&self, form: &[f64], accumulators: &[&[i64]]) -> Vec<f64> {
         let mut mu = form.to_vec();
-        for ((layer, dense), sums) in
-            self.network.layers().iter().zip(&self.layers).zip(accumulators).rev()
-        {
+        let layers = self.network.layers().iter().zip(&self.layers).zip(accumulators);
+        for (behind, ((layer, dense), sums)) in layers.rev().enumerate() {
             let slope =
                 |((neuron, mu), a): ((nncert_core::fixed_point::Neuron<'_>, &f64), &i64)| {
                     let (step, clamp) = (neuron.requantization, neuron.requantization.clamp);
@@ -146,7 +146,8 @@ impl<'a> FixedPointBounder<'a> {
                     let far = step.apply(a.saturating_add(1)) == y
                         && step.apply(a.saturating_sub(1)) == y;
                     let outside = y == clamp.lower() || y == clamp.upper();
-                    if stuck || (outside && far) { 0.0 } else { mu * step.multiplier.value() }
+                    let stops = behind > 0 && (stuck || (outside && far));
+                    if stops { 0.0 } else { mu * step.multiplier.value() }
                 };
             let lambda: Vec<f64> = layer.neurons().zip(&mu).zip(*sums).map(slope).collect();
             mu = vec![0.0; dense.inputs];
@@ -237,6 +238,13 @@ impl<'a> FixedPointBounder<'a> {
         }
         multipliers.reverse();
         multipliers
+    }
+
+    /// `Wᵀ λ` of a layer.
+    pub(super) fn transposed(&self, layer: usize, lambda: &[f64]) -> Vec<f64> {
+        let mut sums = vec![0.0; self.layers[layer].inputs];
+        self.layers[layer].backward(lambda, &mut sums);
+        sums
     }
 
     /// The value of the dual function, and a subgradient: of the corners within `tolerance` of the

@@ -18,6 +18,7 @@ pub(crate) fn radii(options: &Options) -> Result<Json, Failure> {
         let network = fixed_point::read(options.data.join(format!("qnn/{net}.safetensors")))?;
         let (mut images_seen, mut decided, mut published) = (0, 0, 0);
         let (mut agree, mut differ, mut seconds, mut each) = (0, 0, 0.0, Vec::new());
+        let (mut within, mut certified) = (0, 0);
         for line in text.lines().skip(1).take(options.images.unwrap_or(usize::MAX)) {
             let words: Vec<&str> = line.split(',').collect();
             let id: usize = words[0].parse()?;
@@ -41,15 +42,23 @@ pub(crate) fn radii(options: &Options) -> Result<Json, Failure> {
                 agree += usize::from(ours == theirs);
                 differ += usize::from(ours != theirs);
             }
+            let least = report.robust.unwrap_or(0);
+            let most = report.witness.as_ref().map_or(u64::MAX, |witness| witness.distance - 1);
+            if let Some(theirs) = theirs {
+                // Every radius between the two is still possible.
+                within += usize::from((least..=most).contains(&theirs));
+                certified += usize::from(least >= theirs);
+            }
             eprintln!("{net} {id}: {report} in {took:.1} s, published {theirs:?}");
             each.push(json!({
                 "id": id, "radius": ours, "robust": report.robust, "published": theirs,
+                "witness": report.witness.map(|witness| witness.distance),
                 "seconds": took,
             }));
         }
         rows.push(json!({
             "net": net, "images": images_seen, "decided": decided, "published": published,
-            "agree": agree, "differ": differ,
+            "agree": agree, "differ": differ, "within": within, "certified": certified,
             "mean_seconds": seconds / f64::from(images_seen.max(1)), "instances": each,
         }));
     }

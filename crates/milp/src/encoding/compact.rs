@@ -2,7 +2,6 @@
 
 use super::values::Line;
 use super::{Encoding, Question, Value, Writer};
-use crate::Inequality;
 use crate::model::{ModelError, ModelSink, Origin};
 
 /// Values as integers, with at most two Booleans a neuron, and a threshold in place of the
@@ -38,7 +37,7 @@ impl Encoding for Compact {
         }
         if let [way] = question.open
             && let [row] = &*question.property.violations()[*way].rows
-            && let Some(pair) = pair(row)
+            && let Some(pair) = row.pair()
             && writer.threshold(pair, row.bound, &values)?
         {
             return Ok(());
@@ -66,17 +65,6 @@ impl Encoding for Compact {
         }
         writer.row(any, Some(1), None)
     }
-}
-
-/// The outputs of a row `o_a - o_b`.
-fn pair(row: &Inequality) -> Option<(usize, usize)> {
-    let mut others = row.coefficients.iter().filter(|c| **c != 0);
-    let (first, second) = (others.next()?, others.next()?);
-    if others.next().is_some() || first + second != 0 || first.abs() != 1 {
-        return None;
-    }
-    let place = |sign| row.coefficients.iter().position(|c| *c == sign);
-    Some((place(1)?, place(-1)?))
 }
 
 impl Writer<'_, '_> {
