@@ -53,12 +53,12 @@ const LINE_ERROR: f64 = 64.0 * f64::EPSILON;
 /// ```
 /// use nncert_prob::{Count, Probability, fisher_two_lower, weighted_fisher_lower};
 ///
-/// let (cached, lost) = (Count::new(9_000, 10_000)?, Count::new(0, 500)?);
+/// let (cached, lost) = (Count::new(90_000, 100_000)?, Count::new(0, 500)?);
 /// let alpha = Probability::new(0.002)?;
 /// let even = fisher_two_lower(cached, lost, alpha).down();
 /// let weighted = weighted_fisher_lower(cached, lost, 0.5, alpha).down();
 /// // With p known, 0.9 (1 - 0.0124) could be had.
-/// assert!(weighted > even && even > 0.88 && weighted < 0.8888);
+/// assert!(weighted > even + 0.0005 && weighted < 0.8889, "{even} {weighted}");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use]
