@@ -70,8 +70,8 @@ impl<'a> Score<'a> {
 
     /// How close the rows are to being met: at least 0 if and only if all are.
     ///
-    /// Where some row is not met it is minus how far the outputs are from it before rounding and
-    /// clamps, which go on where outputs are flat; for a pair, by the nearest of its sides.
+    /// Where some row is not met it is minus how far the outputs are from it, and half of that before
+    /// rounding and clamps, which goes on where outputs are flat; for a pair, by the nearest side.
     pub(crate) fn at(&mut self, first: &[i64]) -> f64 {
         let layers = self.network.layers();
         let last = layers.len() - 1;
@@ -120,7 +120,7 @@ impl<'a> Score<'a> {
                 }
             }
             // A row that is not met may be so by rounding alone.
-            smooth.max(arms).min(2.0) - 2.0 - 1e-9
+            exact as f64 + 0.5 * (smooth.max(arms).min(2.0) - 2.0)
         };
         self.rows.iter().map(score).fold(f64::INFINITY, f64::min)
     }

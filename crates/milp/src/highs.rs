@@ -13,7 +13,7 @@ use crate::solver::{Answer, Solver};
 /// has done that.
 ///
 /// Rows are relaxed by [`Highs::margin`]: at integers, where a row holds or is missed by 1 at least,
-/// half a unit changes nothing, and where there is no solution even so, no tolerance is the
+/// less than a unit changes nothing, and where there is no solution even so, no tolerance is the
 /// reason.
 ///
 /// HiGHS has been wrong: its tracker knows feasible models that it calls infeasible. The margin
@@ -32,7 +32,7 @@ pub struct Highs {
 
 impl Default for Highs {
     fn default() -> Self {
-        Self { heuristics: 0.0, tolerance: 1e-7, presolve: true, margin: 0.5 }
+        Self { heuristics: 0.0, tolerance: 1e-7, presolve: true, margin: 1e-3 }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The part of the time that the stages before the solver may take.
-const BRANCH_SHARE: f64 = 0.75;
+const BRANCH_SHARE: f64 = 0.5;
 
 /// What solves models.
 pub trait Solver: Sync {
