@@ -2,7 +2,7 @@
 
 use nncert_bounds::fixed_point::IntegerBounds;
 use nncert_core::FixedPointNetwork;
-use nncert_core::fixed_point::Requantization;
+use nncert_core::fixed_point::{IntegerInterval, Requantization};
 
 use crate::Violation;
 use crate::branch::Cut;
@@ -48,7 +48,7 @@ impl Pair {
     pub(crate) fn arms(&self, network: &FixedPointNetwork) -> [Option<(Cut, bool)>; 2] {
         let (a, b) = (self.step(network, self.a), self.step(network, self.b));
         let top = a.threshold(a.clamp.upper()).and_then(|first| first.checked_sub(1));
-        let bottom = b.preimage(b.clamp.lower()).map(|held| held.upper());
+        let bottom = b.preimage(b.clamp.lower()).map(IntegerInterval::upper);
         [bottom.map(|at| (self.cut(self.b, at), true)), top.map(|at| (self.cut(self.a, at), false))]
     }
 
@@ -81,9 +81,7 @@ impl Pair {
         let ranges = &bounds.accumulators[self.layer];
         let (a, b) = (self.step(network, self.a), self.step(network, self.b));
         let (first, second) = (a.image(ranges[self.a]), b.image(ranges[self.b]));
-        let width = |range: nncert_core::fixed_point::IntegerInterval| {
-            range.lower().abs_diff(range.upper()) as f64
-        };
+        let width = |range: IntegerInterval| range.lower().abs_diff(range.upper()) as f64;
         let heavy = width(first) + width(second) + 1.0;
         let toward = |of_a: f64, of_b: f64| {
             let mut last = vec![0.0; bounds.accumulators[self.layer].len()];
