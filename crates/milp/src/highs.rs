@@ -98,7 +98,8 @@ impl Solver for Highs {
         let presolve = if *presolve { "choose" } else { "off" };
         format!(
             "threads=1 mip_heuristic_effort={heuristics} mip_feasibility_tolerance={tolerance:e} \
-             primal_feasibility_tolerance={tolerance:e} presolve={presolve}"
+             primal_feasibility_tolerance={tolerance:e} \
+             dual_feasibility_tolerance={tolerance:e} presolve={presolve}"
         )
     }
 
@@ -129,18 +130,7 @@ impl Solver for Highs {
         let mut sink = HighsSink { maximise, margin: self.relaxed_by(), ..HighsSink::default() };
         model.write(&mut sink)?;
         let mut highs = sink.problem.try_optimise(Sense::Maximise).map_err(refused)?;
-        let set = |_| ModelError::Refused;
-        highs.try_set_option("threads", 1).map_err(set)?;
-        highs.try_set_option("parallel", "off").map_err(set)?;
-        highs.try_set_option("mip_heuristic_effort", self.heuristics).map_err(set)?;
-        highs.try_set_option("mip_feasibility_tolerance", self.tolerance).map_err(set)?;
-        highs.try_set_option("primal_feasibility_tolerance", self.tolerance).map_err(set)?;
-        highs
-            .try_set_option("presolve", if self.presolve { "choose" } else { "off" })
-            .map_err(set)?;
-        if let Some(time) = time {
-            highs.try_set_option("time_limit", time.as_secs_f64()).map_err(set)?;
-        }
+        self.set_up(&mut highs, time)?;
         let solved = highs.try_solve().map_err(refused)?;
         let found = solved.primal_solution_status() == HighsSolutionStatus::Feasible;
         Ok(match solved.status() {
@@ -148,5 +138,28 @@ impl Solver for Highs {
             _ if found => Answer::Solution(solved.get_solution().columns().to_vec()),
             _ => Answer::Unknown,
         })
+    }
+}
+
+impl Highs {
+    /// Sets the options of a model: one thread, and the time that there is.
+    pub(crate) fn set_up(
+        &self,
+        highs: &mut highs::Model,
+        time: Option<Duration>,
+    ) -> Result<(), ModelError> {
+        let set = |_| ModelError::Refused;
+        highs.try_set_option("threads", 1).map_err(set)?;
+        highs.try_set_option("parallel", "off").map_err(set)?;
+        highs.try_set_option("mip_heuristic_effort", self.heuristics).map_err(set)?;
+        highs.try_set_option("mip_feasibility_tolerance", self.tolerance).map_err(set)?;
+        highs.try_set_option("primal_feasibility_tolerance", self.tolerance).map_err(set)?;
+        highs.try_set_option("dual_feasibility_tolerance", self.tolerance).map_err(set)?;
+        let presolve = if self.presolve { "choose" } else { "off" };
+        highs.try_set_option("presolve", presolve).map_err(set)?;
+        if let Some(time) = time {
+            highs.try_set_option("time_limit", time.as_secs_f64()).map_err(set)?;
+        }
+        Ok(())
     }
 }

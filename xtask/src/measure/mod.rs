@@ -6,6 +6,7 @@
 
 pub(crate) mod acasxu;
 mod differential;
+mod example;
 pub(crate) mod mnist;
 mod peak;
 pub(crate) mod qnn;

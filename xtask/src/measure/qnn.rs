@@ -20,13 +20,11 @@
 //! over seconds of the other, a task that is not decided counted with the limit.
 
 use std::path::Path;
-use std::process::Stdio;
 
 use serde_json::{Value as Json, json};
 
-use super::{Measurement, Options};
-use crate::highs::with_highs;
-use crate::verb::{Error, failed};
+use super::{Measurement, Options, example};
+use crate::verb::Error;
 
 /// Seconds a task.
 const LIMIT: f64 = 60.0;
@@ -87,21 +85,10 @@ pub(super) fn encodings(data: &Path, options: &Options) -> Result<Measurement, E
     Ok(Measurement { report, figures })
 }
 
-/// The last line of what the example prints.
+/// The figures of the example, with so many seconds a task.
 pub(crate) fn run(data: &Path, limit: f64, arguments: &[String]) -> Result<Json, Error> {
-    let build =
-        ["run", "--release", "-p", "nncert-milp", "--features", "highs", "--example", "qnn"];
-    let mut command = with_highs(&build)?;
-    let data = std::path::absolute(data).map_err(failed)?;
-    command.args(["--", "--data"]).arg(data);
-    command.args(["--limit", &limit.to_string()]).args(arguments);
-    let output = command.stderr(Stdio::inherit()).output().map_err(failed)?;
-    if !output.status.success() {
-        return Err(failed(output.status));
-    }
-    let text = String::from_utf8(output.stdout).map_err(failed)?;
-    let last = text.lines().last().unwrap_or_default();
-    serde_json::from_str(last).map_err(|error| failed(format!("the example's figures: {error}")))
+    let limit = ["--limit".to_owned(), limit.to_string()];
+    example::run("qnn", true, data, &[&limit, arguments].concat())
 }
 
 /// A line for each cell.

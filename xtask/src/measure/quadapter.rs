@@ -16,14 +16,11 @@
 //! | `backdoor` | with `--backdoor`: Figure 4's tasks |
 
 use std::path::Path;
-use std::process::Stdio;
 
 use serde_json::Value as Json;
 
-use super::{Measurement, Options};
-use crate::highs::with_highs;
-use crate::project::cargo;
-use crate::verb::{Error, failed};
+use super::{Measurement, Options, example};
+use crate::verb::Error;
 
 pub(super) fn measure(data: &Path, options: &Options) -> Result<Measurement, Error> {
     let mut arguments = Vec::new();
@@ -43,23 +40,9 @@ pub(super) fn measure(data: &Path, options: &Options) -> Result<Measurement, Err
     Ok(Measurement { report: table(&figures), figures })
 }
 
-/// The last line of what the example prints.
+/// The figures of the example.
 pub(crate) fn run(data: &Path, arguments: &[String], solver: bool) -> Result<Json, Error> {
-    let build = ["run", "--release", "-p", "nncert-milp", "--example", "quadapter"];
-    let mut command = if solver {
-        with_highs(&[&build[..], &["--features", "highs"]].concat())?
-    } else {
-        cargo(&build)
-    };
-    let data = std::path::absolute(data).map_err(failed)?;
-    command.args(["--", "--data"]).arg(data).args(arguments);
-    let output = command.stderr(Stdio::inherit()).output().map_err(failed)?;
-    if !output.status.success() {
-        return Err(failed(output.status));
-    }
-    let text = String::from_utf8(output.stdout).map_err(failed)?;
-    let last = text.lines().last().unwrap_or_default();
-    serde_json::from_str(last).map_err(|error| failed(format!("the example's figures: {error}")))
+    example::run("quadapter", solver, data, arguments)
 }
 
 /// A line for each cell.

@@ -32,19 +32,7 @@ impl Minimizer for Highs {
             problem.add_row(..=row.upper, row.terms.iter().map(|(at, c)| (columns[*at], *c)));
         }
         let mut highs = problem.try_optimise(Sense::Minimise).map_err(refused)?;
-        let set = |_| SynthesisError::Model(ModelError::Refused);
-        highs.try_set_option("threads", 1).map_err(set)?;
-        highs.try_set_option("parallel", "off").map_err(set)?;
-        highs.try_set_option("mip_heuristic_effort", self.heuristics).map_err(set)?;
-        highs.try_set_option("mip_feasibility_tolerance", self.tolerance).map_err(set)?;
-        highs.try_set_option("primal_feasibility_tolerance", self.tolerance).map_err(set)?;
-        highs.try_set_option("dual_feasibility_tolerance", self.tolerance).map_err(set)?;
-        highs
-            .try_set_option("presolve", if self.presolve { "choose" } else { "off" })
-            .map_err(set)?;
-        if let Some(time) = time {
-            highs.try_set_option("time_limit", time.as_secs_f64()).map_err(set)?;
-        }
+        self.set_up(&mut highs, time)?;
         let whole = model.columns.iter().any(|column| column.integer);
         let solved = highs.try_solve().map_err(refused)?;
         Ok(match solved.status() {
