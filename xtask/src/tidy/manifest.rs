@@ -15,7 +15,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("nncert-prob", &[]),
     ("nncert-bounds", &["nncert-core"]),
     ("nncert-similarity", &["nncert-core", "nncert-prob", "nncert-bounds"]),
-    ("nncert-milp", &["nncert-core", "nncert-prob", "nncert-bounds"]),
+    // Similarity behind a feature.
+    ("nncert-milp", &["nncert-core", "nncert-prob", "nncert-bounds", "nncert-similarity"]),
     ("nncert-smoothing", &["nncert-core", "nncert-prob", "nncert-bounds"]),
     (
         "nncert",
