@@ -117,8 +117,12 @@ impl Cut {
     /// The range of one half.
     fn half(self, bounds: &IntegerBounds, below: bool) -> Option<IntegerInterval> {
         let range = bounds.accumulators[self.layer][self.neuron];
-        let (lower, upper) =
-            if below { (range.lower(), self.at) } else { (self.at + 1, range.upper()) };
+        let (lower, upper) = if below {
+            (range.lower(), self.at)
+        } else {
+            // Above the greatest number there is nothing.
+            (self.at.checked_add(1)?, range.upper())
+        };
         IntegerInterval::new(lower.max(range.lower()), upper.min(range.upper())).ok()
     }
 }
