@@ -111,8 +111,7 @@ pub fn certified_curve_observed(
     // The highest first: its radius is the smallest, and certified for all.
     let mut descending = gammas.to_vec();
     descending.sort_by_key(|gamma| core::cmp::Reverse(*gamma));
-    let mut guesses: Vec<Guess> =
-        descending.iter().map(|_| Guess::new(pair, balls.centre(), method)).collect();
+    let mut guesses = vec![Guess::new(pair, balls.centre(), method); descending.len()];
     'sweep: for (at, &gamma) in descending.iter().enumerate() {
         loop {
             let (certified, refused) = probes.around(gamma);

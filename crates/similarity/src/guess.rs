@@ -21,7 +21,7 @@ const POWER: f64 = 2.0;
 const STRIDE: f64 = 8.0;
 
 /// What was found on the balls so far.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Guess {
     /// `|δ|` at the centre.
     centre: f64,

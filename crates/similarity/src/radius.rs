@@ -127,8 +127,9 @@ impl RadiusVerdict {
 ///
 /// The search doubles or halves the radius until it has one that is certified and
 /// one that is not, then bisects; on large networks, where a pass takes long, it guesses
-/// from what the bounds certified so far, in half as many passes. What a *bound* proves need not be monotone in
-/// the radius, so the answer is the largest radius that was itself certified.
+/// from what the bounds certified so far, in half as many passes. What a *bound* proves
+/// need not be monotone in the radius, so the answer is the largest radius that was itself
+/// certified.
 ///
 /// Guarantee: sound for the radius that is returned; that there is no larger one
 /// is not claimed.
@@ -279,7 +280,8 @@ impl Search<'_> {
         Ok(self.finish(gamma, bracket, None))
     }
 
-    /// Takes note of what was found on a ball, where passes are worth a guess.
+    /// Takes note of what was found on a ball, where passes are worth a guess: the bounds of a
+    /// ball that was cut say little of what its boxes certify.
     pub(crate) fn learn(
         &self,
         guess: &mut Guess,
@@ -287,7 +289,9 @@ impl Search<'_> {
         found: Option<&ProbabilityInterval>,
         gamma: f64,
     ) {
-        if let Some(found) = found.filter(|found| found.bounds.products > GUESS_FROM) {
+        let worth =
+            |found: &&ProbabilityInterval| found.boxes == 1 && found.bounds.products > GUESS_FROM;
+        if let Some(found) = found.filter(worth) {
             guess.add(radius, needed(found, gamma, self.options.tolerance));
         }
     }
