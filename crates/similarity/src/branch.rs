@@ -98,8 +98,8 @@ pub struct BranchProgress {
 ///
 /// Boxes on which the outputs agree or differ everywhere count fully; the others
 /// contribute what the tails of their affine forms say, from both sides. The box that
-/// leaves the most open is cut next. The interval holds whenever the search is ended,
-/// narrows as it goes on, and in few dimensions converges to the exact probability.
+/// leaves the most open is cut next. The interval holds whenever the search is ended, is
+/// never wider than that of the whole region at once, narrows as the boxes do, and in few dimensions converges to the exact probability.
 ///
 /// The difference is bounded by joint propagation, whatever [`Method::propagation`] says.
 ///
@@ -239,6 +239,8 @@ pub(crate) struct Tree<'a, J> {
     /// At most the probability of agreeing and of differing on what is decided.
     inside: f64,
     outside: f64,
+    /// What the whole region says at once: halves alone may say less.
+    whole: (Probability, Probability),
     /// About the same with the undecided boxes.
     rough: [f64; 2],
 }
@@ -247,7 +249,8 @@ impl<'a, J: Fn(&PairBounds) -> (Probability, Probability)> Tree<'a, J> {
     pub(crate) fn new(bisection: Bisection<'a>, judge: J, started: Instant) -> Self {
         let (open, boxes) = (BinaryHeap::new(), 0);
         let (inside, outside, rough) = (0.0, 0.0, [0.0; 2]);
-        Self { bisection, judge, started, open, boxes, inside, outside, rough }
+        let whole = (Probability::ZERO, Probability::ONE);
+        Self { bisection, judge, started, open, boxes, inside, outside, whole, rough }
     }
 
     /// How many boxes are undecided.
@@ -303,10 +306,13 @@ impl<'a, J: Fn(&PairBounds) -> (Probability, Probability)> Tree<'a, J> {
         BranchProgress { boxes, open, lower: inside, upper: 1.0 - outside }
     }
 
-    /// Keeps a box if it is undecided.
+    /// Keeps a box if it is undecided. The first is the whole region.
     pub(crate) fn add(&mut self, bounded: BoundedBox, weight: f64) {
         self.boxes += 1;
         let (lower, upper) = (self.judge)(&bounded.bounds);
+        if self.boxes == 1 {
+            self.whole = (lower, upper);
+        }
         self.rough[0] += weight * lower.get();
         self.rough[1] += weight * (1.0 - upper.get());
         if bounded.cut.is_none() || lower >= upper {
@@ -344,7 +350,8 @@ impl<'a, J: Fn(&PairBounds) -> (Probability, Probability)> Tree<'a, J> {
             outside = add_down(outside, mul_down(node.weight, differ));
         }
         let known = Probability::from_lower_bound;
-        (known(inside), known(outside).complement_up())
+        let (lower, upper) = self.whole;
+        (known(inside).max(lower), known(outside).complement_up().min(upper))
     }
 
     fn interval_width(&self) -> f64 {
