@@ -1,7 +1,7 @@
 //! Bounds of networks in integers against every input of tiny ones. No slack anywhere.
 
 use nncert_bounds::fixed_point::{
-    FixedPointBounder, IntegerRegion, Multipliers, Norm, dual_bound, integer_intervals,
+    FixedPointBounder, IntegerRegion, LineSearch, Multipliers, Norm, dual_bound, integer_intervals,
 };
 use nncert_core::FixedPointNetwork;
 use nncert_core::fixed_point::IntegerInterval;
@@ -172,6 +172,41 @@ proptest! {
             // Up to what the rounding of multipliers may cost.
             prop_assert!(proof.maximum <= last.saturating_add(1));
             last = proof.maximum;
+        }
+    }
+
+    /// A search along one multiplier tells by how much the bound falls, it is no worse than what it
+    /// starts from, and the multiplier that it finds has that bound on the part.
+    #[test]
+    fn a_line_search_tells_the_bound_of_a_part(
+        (network, region) in case(),
+        form in vec(-3..=3i64, 3),
+        (place, share) in (0..100usize, 0.0..1.0f64),
+    ) {
+        let form = &form[..network.outputs()];
+        let bounder = FixedPointBounder::new(&network);
+        let bounds = integer_intervals(&network, &region).unwrap();
+        let floats: Vec<f64> = form.iter().map(|c| *c as f64).collect();
+        let ascent = bounder.search(&region, &bounds, &floats, None, f64::NEG_INFINITY, 30);
+        let neurons = bounds.accumulators.iter().enumerate();
+        let neurons: Vec<_> =
+            neurons.flat_map(|(layer, ranges)| (0..ranges.len()).map(move |j| (layer, j))).collect();
+        let (layer, neuron) = neurons[place % neurons.len()];
+        let range = bounds.accumulators[layer][neuron];
+        let at = range.lower() + (share * (range.upper() - range.lower()) as f64) as i64;
+        let lines = LineSearch::new(&bounder, &region);
+        for part in [(range.lower(), at), (at, range.upper())] {
+            let part = IntegerInterval::new(part.0, part.1).unwrap();
+            let never = f64::NEG_INFINITY;
+            let found = lines.cut(&bounds, &ascent, (layer, neuron), part, never);
+            let scale = 1.0 + ascent.value.abs() + found.gain.abs() + found.multiplier.abs() * 1e4;
+            prop_assert!(found.gain >= -1e-9 * scale, "{found:?}");
+            let mut halved = bounds.clone();
+            halved.accumulators[layer][neuron] = part;
+            let mut multipliers = ascent.multipliers.clone();
+            multipliers[layer][neuron] = found.multiplier;
+            let value = bounder.value(&region, &halved, &floats, &multipliers);
+            prop_assert!((value - (ascent.value - found.gain)).abs() <= 1e-9 * scale);
         }
     }
 }

@@ -1,12 +1,12 @@
 //! Branch and bound with dual bounds: complete but for the last integers of an input.
 
 use nncert_bounds::fixed_point::{
-    Ascent, FixedPointBounder, IntegerBounds, IntegerRegion, cut_gain,
+    Along, Ascent, FixedPointBounder, IntegerBounds, IntegerRegion, LineSearch,
 };
 use nncert_core::FixedPointNetwork;
-use nncert_core::fixed_point::{IntegerInterval, Requantization};
 
 use crate::attack::Attacker;
+use crate::cut::Cut;
 use crate::pair::Pair;
 use crate::{Node, Progress, Property, Stage, Tree, UnknownReason, Violation, Watch, Witness};
 
@@ -22,22 +22,13 @@ pub struct BranchOptions {
     pub bound_steps: usize,
     /// Cuts that are compared by the bounds of their halves; 1 for none.
     pub candidates: usize,
-    /// Steps of dual ascent for each of these.
-    pub probe_steps: usize,
     /// The most nodes for a violation.
     pub nodes: usize,
 }
 
 impl Default for BranchOptions {
     fn default() -> Self {
-        Self {
-            root_steps: 400,
-            steps: 20,
-            bound_steps: 20,
-            candidates: 8,
-            probe_steps: 4,
-            nodes: 1_000_000,
-        }
+        Self { root_steps: 400, steps: 20, bound_steps: 20, candidates: 16, nodes: 1_000_000 }
     }
 }
 
@@ -105,34 +96,12 @@ enum Grown {
     Split { layer: usize, neuron: usize, at: i64, below: usize },
 }
 
-/// A cut of a range.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Cut {
-    pub(crate) layer: usize,
-    pub(crate) neuron: usize,
-    pub(crate) at: i64,
-}
-
-impl Cut {
-    /// The range of one half.
-    fn half(self, bounds: &IntegerBounds, below: bool) -> Option<IntegerInterval> {
-        let range = bounds.accumulators[self.layer][self.neuron];
-        let (lower, upper) = if below {
-            (range.lower(), self.at)
-        } else {
-            // Above the greatest number there is nothing.
-            (self.at.checked_add(1)?, range.upper())
-        };
-        IntegerInterval::new(lower.max(range.lower()), upper.min(range.upper())).ok()
-    }
-}
-
 impl<'a> Branch<'a> {
-    fn network(&self) -> &'a FixedPointNetwork {
+    pub(crate) fn network(&self) -> &'a FixedPointNetwork {
         self.bounder.network()
     }
 
-    fn way(&self) -> &'a Violation {
+    pub(crate) fn way(&self) -> &'a Violation {
         &self.property.violations()[self.violation]
     }
 
@@ -179,7 +148,7 @@ impl<'a> Branch<'a> {
         (ascent.value - needed as f64) / unit.max(f64::MIN_POSITIVE)
     }
 
-    fn pair(&self) -> Option<Pair> {
+    pub(crate) fn pair(&self) -> Option<Pair> {
         Pair::of(self.network(), self.way())
     }
 
@@ -260,6 +229,7 @@ impl<'a> Branch<'a> {
     #[must_use]
     pub fn run(&self, options: &BranchOptions, watch: &Watch<'_>, nodes: &mut usize) -> BranchEnd {
         let attacker = Attacker::new(self.bounder, self.region, self.property);
+        let lines = LineSearch::new(self.bounder, self.region);
         let (mut tree, mut open) = self.plant();
         let mut unrepaired = false;
         let first = *nodes;
@@ -292,7 +262,7 @@ impl<'a> Branch<'a> {
             if let Some(witness) = self.candidates(&attacker, &ascent, progress.nodes, watch) {
                 return BranchEnd::Witness(witness);
             }
-            let Some(cut) = self.choose(&node.bounds, &ascent, options) else {
+            let Some((cut, halves)) = self.choose(&node.bounds, &ascent, &lines, options) else {
                 // Every value is decided: is there an input?
                 match self.repair(&attacker, &ascent, watch) {
                     Some(witness) => return BranchEnd::Witness(witness),
@@ -301,7 +271,7 @@ impl<'a> Branch<'a> {
                 continue;
             };
             let below = tree.split(node.place, cut);
-            self.push(&mut open, node.bounds, cut, below, &ascent);
+            self.push(&mut open, node.bounds, (cut, halves), below, &ascent);
         }
         if unrepaired {
             return BranchEnd::Open(UnknownReason::Repair);
@@ -314,7 +284,7 @@ impl<'a> Branch<'a> {
         &self,
         open: &mut Vec<Open>,
         bounds: IntegerBounds,
-        cut: Cut,
+        (cut, halves): (Cut, [Along; 2]),
         below: usize,
         ascent: &Ascent,
     ) {
@@ -322,8 +292,9 @@ impl<'a> Branch<'a> {
         let half = |place: usize, is_below: bool| {
             let mut bounds = bounds.clone();
             bounds.accumulators[layer][neuron] = cut.half(&bounds, is_below)?;
-            let start = Some(ascent.multipliers.clone());
-            Some(Open { place, bounds, start, layer: Some(layer) })
+            let mut start = ascent.multipliers.clone();
+            start[layer][neuron] = halves[usize::from(!is_below)].multiplier;
+            Some(Open { place, bounds, start: Some(start), layer: Some(layer) })
         };
         let (lower, upper) = (half(below, true), half(below + 1, false));
         let is_below = ascent.accumulators[layer][neuron] <= at as f64;
@@ -429,26 +400,52 @@ impl<'a> Branch<'a> {
                 best = Some((excess, ascent));
             }
         }
-        let leaf = if self.is_decided(bounds) { self.by_ranges(bounds) } else { None };
+        let leaf = match &best {
+            Some((_, ascent)) if self.is_settled(bounds, ascent) => self.settled(bounds, ascent),
+            _ => None,
+        };
         let ascent = best.map(|(_, ascent)| ascent).unwrap_or_else(|| {
             self.bounder.search(self.region, bounds, &form, None, f64::NEG_INFINITY, 1)
         });
         (leaf, ascent)
     }
 
-    /// Bounds the rows once more after a few steps, in floats.
-    fn probe(&self, bounds: &IntegerBounds, ascent: &Ascent, target: f64, steps: usize) -> f64 {
+    /// Whether every neuron before the outputs that the rows weigh has one value.
+    fn is_settled(&self, bounds: &IntegerBounds, ascent: &Ascent) -> bool {
+        let hidden = 0..self.network().layers().len() - 1;
+        let weighs = hidden.flat_map(|layer| {
+            let values = bounds.values(self.network(), layer);
+            values.zip(&ascent.coefficients[layer]).filter(|(_, c)| **c != 0.0)
+        });
+        weighs.map(|(range, _)| range).all(|range| range.lower() == range.upper())
+    }
+
+    /// A leaf where all that counts is settled: by ranges alone, or since no input has these
+    /// accumulators.
+    ///
+    /// What multipliers of the hidden layers add to the bound grows with them in proportion there;
+    /// if they lower it at all, enough of them close it.
+    fn settled(&self, bounds: &IntegerBounds, ascent: &Ascent) -> Option<Node> {
+        if let Some(leaf) = self.by_ranges(bounds) {
+            return Some(leaf);
+        }
         let weights = vec![1; self.way().rows.len()];
-        let (row, _) = weighted(self.way(), &weights, self.network().outputs());
+        let (row, needed) = weighted(self.way(), &weights, self.network().outputs());
         let form: Vec<f64> = row.iter().map(|c| *c as f64).collect();
-        let start = Some(&*ascent.multipliers);
-        let found = match (self.pair(), ascent.multipliers.last()) {
-            (Some(_), Some(last)) => {
-                self.bounder.search_toward(self.region, bounds, &form, last, start, target, steps)
-            }
-            _ => self.bounder.search(self.region, bounds, &form, start, target, steps),
-        };
-        found.value
+        let last = ascent.multipliers.len() - 1;
+        let mut scaled = ascent.multipliers.clone();
+        scaled[..last].iter_mut().flatten().for_each(|lambda| *lambda = 0.0);
+        let without = self.bounder.value(self.region, bounds, &form, &scaled);
+        let gained = without - ascent.value;
+        let factor = 1.01 * (without - needed as f64 + 1.0) / gained;
+        if !(gained > 1e-6 * without.abs().max(1.0) && factor < 1e6) {
+            return None;
+        }
+        scaled[..last].clone_from_slice(&ascent.multipliers[..last]);
+        scaled[..last].iter_mut().flatten().for_each(|lambda| *lambda *= factor);
+        let proof = self.bounder.prove(self.region, bounds, &row, &scaled)?;
+        let (scale, multipliers) = (proof.scale, proof.multipliers);
+        (proof.maximum < needed).then_some(Node::Leaf { weights, scale, multipliers })
     }
 
     /// Whether every neuron has one value.
@@ -489,102 +486,10 @@ impl<'a> Branch<'a> {
             .into_iter()
             .find_map(|x| attacker.climb(self.region.nearest(x), self.way(), 20, watch))
     }
-
-    /// The cut whose halves have the least bounds, if some value is not decided: of the few that
-    /// lower the hull of a staircase most, each half is bounded with a few steps.
-    fn choose(
-        &self,
-        bounds: &IntegerBounds,
-        ascent: &Ascent,
-        options: &BranchOptions,
-    ) -> Option<Cut> {
-        let mut cuts: Vec<(f64, Cut)> = Vec::new();
-        let last = self.network().layers().len() - 1;
-        for (layer, network) in self.network().layers().iter().enumerate() {
-            // Outputs of a pair have had their cuts.
-            if layer == last && !cuts.is_empty() && self.pair().is_some() {
-                break;
-            }
-            for (neuron, parts) in network.neurons().enumerate() {
-                cuts.extend(self.best_cut((layer, neuron), parts.requantization, bounds, ascent));
-            }
-        }
-        cuts.sort_by(|a, b| b.0.total_cmp(&a.0));
-        cuts.truncate(options.candidates.max(1));
-        if let [(_, only)] = cuts[..] {
-            return Some(only);
-        }
-        let weights = vec![1; self.way().rows.len()];
-        let (_, needed) = weighted(self.way(), &weights, self.network().outputs());
-        let least = needed as f64 - 1e-3;
-        let gain = |cut: Cut, below: bool| {
-            let mut half = bounds.clone();
-            let Some(ends) = cut.half(bounds, below) else { return f64::MAX };
-            half.accumulators[cut.layer][cut.neuron] = ends;
-            if !half.propagate(self.network(), cut.layer) {
-                return ascent.value - least;
-            }
-            let bound = self.probe(&half, ascent, least, options.probe_steps);
-            // A closed half is worth no more than that.
-            (ascent.value - bound.max(least)).max(1e-6)
-        };
-        let score = |cut: &(f64, Cut)| gain(cut.1, true) * gain(cut.1, false);
-        let scored = cuts.iter().map(|cut| (score(cut), cut.1));
-        scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, cut)| cut)
-    }
-
-    /// The cut of one neuron's range that lowers the hull of its staircase most.
-    fn best_cut(
-        &self,
-        (layer, neuron): (usize, usize),
-        step: &Requantization,
-        bounds: &IntegerBounds,
-        ascent: &Ascent,
-    ) -> Option<(f64, Cut)> {
-        let range = bounds.accumulators[layer][neuron];
-        let (first, last) = (step.apply(range.lower()), step.apply(range.upper()));
-        if first == last {
-            return None;
-        }
-        let a = ascent.accumulators[layer][neuron];
-        let coefficient = ascent.coefficients[layer][neuron];
-        let mut best: Option<(f64, Cut)> = None;
-        for at in places(step, range, (first, last), a) {
-            let gain = cut_gain(step, range, coefficient, a, at);
-            // A cut that gains nothing now still decides something: the widest staircase that
-            // matters, in second place.
-            let steps = (last - first) as f64;
-            let score = gain + 1e-6 * coefficient.abs() * steps + 1e-12 * steps;
-            if best.as_ref().is_none_or(|(most, _)| score > *most) {
-                best = Some((score, Cut { layer, neuron, at }));
-            }
-        }
-        best
-    }
-}
-
-/// Where a range may be cut: behind the first value, before the last, around the optimum, and in
-/// the middle.
-fn places(
-    step: &Requantization,
-    range: IntegerInterval,
-    (first, last): (i64, i64),
-    a: f64,
-) -> impl Iterator<Item = i64> {
-    // Saturates.
-    #[allow(clippy::cast_possible_truncation)]
-    let near = step.apply(range.clamp(a as i64));
-    let values = [first + 1, last, near, near.saturating_add(1), first.midpoint(last) + 1];
-    let within = values.into_iter().filter(move |y| first < *y && *y <= last);
-    let step = *step;
-    within.filter_map(move |y| {
-        let at = step.threshold(y)?.checked_sub(1)?;
-        (range.lower() <= at && at < range.upper()).then_some(at)
-    })
 }
 
 /// The weighted sum of rows, and of their bounds.
-fn weighted(way: &Violation, weights: &[i64], outputs: usize) -> (Vec<i64>, i128) {
+pub(crate) fn weighted(way: &Violation, weights: &[i64], outputs: usize) -> (Vec<i64>, i128) {
     let (mut form, mut needed) = (vec![0; outputs], 0);
     for (row, weight) in way.rows.iter().zip(weights) {
         // At most 2^12 rows of at most 2^31.

@@ -67,6 +67,7 @@ mod cascade;
 mod certificate;
 mod check;
 mod climb;
+mod cut;
 mod encoding;
 #[cfg(feature = "highs")]
 mod highs;

@@ -5,7 +5,7 @@ use nncert_core::FixedPointNetwork;
 use nncert_core::fixed_point::{IntegerInterval, Requantization};
 
 use crate::Violation;
-use crate::branch::Cut;
+use crate::cut::Cut;
 
 /// A violation that compares two outputs: `o_a - o_b ≥ δ`.
 ///

@@ -36,6 +36,7 @@ pub(crate) const VERB: Verb = Verb {
         ("--limit S", "seconds a task (verify: 60, MNIST 2; qnn, encodings: 60; similarity: 10)"),
         ("--net N", "qnn, quadapter: only this network, such as P1-6 or MP1"),
         ("--radius R", "qnn: only this radius"),
+        ("--table T", "qnn: the tasks of table 2, of table 3, or all (2)"),
         ("--method M", "quadapter: only this one: search, milp, abs, relaxed, balanced, ..."),
         ("--backdoor", "quadapter: the tasks of Figure 4"),
         ("--epsilon E", "verify: only the tasks of this ε, as it is printed (0.05, 0.01, 1)"),
@@ -58,6 +59,7 @@ struct Options {
     size: smoothing::Size,
     net: Option<String>,
     radius: Option<u64>,
+    table: Option<String>,
     threads: Option<usize>,
     method: Option<String>,
     backdoor: bool,
@@ -109,6 +111,13 @@ fn run(mut arguments: lexopt::Parser) -> Result<(), Error> {
             Long("limit") => options.limit = Some(arguments.value()?.parse()?),
             Long("net") => options.net = Some(arguments.value()?.string()?),
             Long("radius") => options.radius = Some(arguments.value()?.parse()?),
+            Long("table") => {
+                let table = arguments.value()?.string()?;
+                if !["2", "3", "all"].contains(&&*table) {
+                    return Err(usage(&format!("there is no table {table:?}")));
+                }
+                options.table = Some(table);
+            }
             Long("method") => options.method = Some(arguments.value()?.string()?),
             Long("backdoor") => options.backdoor = true,
             Long("epsilon") => options.epsilon = Some(arguments.value()?.string()?),

@@ -39,6 +39,9 @@ pub(super) fn measure(data: &Path, options: &Options) -> Result<Measurement, Err
     if let Some(net) = &options.net {
         arguments.extend(["--net".to_owned(), net.clone()]);
     }
+    if let Some(table) = &options.table {
+        arguments.extend(["--table".to_owned(), table.clone()]);
+    }
     if let Some(radius) = options.radius {
         arguments.extend(["--radius".to_owned(), radius.to_string()]);
     }

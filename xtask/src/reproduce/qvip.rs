@@ -12,7 +12,7 @@ use crate::verb::Error;
 const LIMIT: f64 = 60.0;
 
 /// The part of that for each radius of a maximum radius, of which there are several.
-const RADIUS_SHARE: f64 = 0.2;
+const RADIUS_SHARE: f64 = 0.05;
 
 pub(super) fn report(data: &Path, limit: Option<f64>) -> Result<Report, Error> {
     let limit = limit.unwrap_or(LIMIT);

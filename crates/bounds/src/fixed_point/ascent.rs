@@ -27,6 +27,8 @@ pub struct Ascent {
     pub point: Vec<f64>,
     /// The coefficient of each neuron's value at the best multipliers, for each layer.
     pub coefficients: Vec<Vec<f64>>,
+    /// The coefficients of the inputs there.
+    pub inputs: Vec<f64>,
     /// The evaluations made.
     pub steps: usize,
 }
@@ -52,6 +54,23 @@ impl FixedPointBounder<'_> {
             None => self.crown(&relaxed, form),
         };
         self.ascend(region, &relaxed, form, start, target, steps)
+    }
+
+    /// The bound of multipliers of all layers, in floats.
+    ///
+    /// Guarantee: heuristic; [`FixedPointBounder::prove`] says what the multipliers prove.
+    #[must_use]
+    pub fn value(
+        &self,
+        region: &IntegerRegion,
+        bounds: &IntegerBounds,
+        form: &[f64],
+        multipliers: &[Vec<f64>],
+    ) -> f64 {
+        let relaxed = Relaxed::new(self.network(), bounds, bounds.accumulators.len());
+        let mut evaluation = Evaluation::default();
+        self.evaluate(region, &relaxed, form, multipliers, 0.0, &mut evaluation);
+        evaluation.value
     }
 
     /// [`FixedPointBounder::search`] with the multipliers of the last layer given: only those before
@@ -135,15 +154,17 @@ impl FixedPointBounder<'_> {
             accumulators: evaluation.accumulators.clone(),
             point: evaluation.point.clone(),
             coefficients: evaluation.mu[1..].to_vec(),
+            inputs: evaluation.mu[0].clone(),
             steps: 1,
         };
         let mut direction: Vec<Vec<f64>> = Vec::new();
         let scale = form.iter().map(|c| c.abs()).fold(1.0, f64::max);
         let mut gap = if target.is_finite() {
-            (best.value - target).max(scale)
+            (1.5 * (best.value - target)).max(1e-6 * scale)
         } else {
             0.05 * best.value.abs().max(scale)
         };
+        let first = (best.value - target).max(1e-6 * scale);
         let mut failures = 0;
         tolerance = TOLERANCE * gap / neurons;
         self.evaluate(region, relaxed, form, &lambda, tolerance, &mut evaluation);
@@ -153,7 +174,7 @@ impl FixedPointBounder<'_> {
             if norm <= 0.0 {
                 // Optimal up to the tolerance.
                 gap *= LEVEL;
-                if gap < 1e-3 * scale {
+                if gap < 1e-6 * scale {
                     break;
                 }
                 tolerance = TOLERANCE * gap / neurons;
@@ -175,7 +196,7 @@ impl FixedPointBounder<'_> {
                     *d = g + beta * *d;
                 }
             }
-            let level = (best.value - gap).max(target - 0.5 * scale);
+            let level = (best.value - gap).max(target - 0.5 * first);
             let length = inner(&units, &direction, &direction);
             let step = (evaluation.value - level) / length.max(f64::MIN_POSITIVE);
             let moves = direction.iter().flatten().zip(units.iter().flatten());
@@ -199,6 +220,7 @@ impl FixedPointBounder<'_> {
                 best.point.clone_from(&evaluation.point);
                 best.coefficients.clear();
                 best.coefficients.extend_from_slice(&evaluation.mu[1..]);
+                best.inputs.clone_from(&evaluation.mu[0]);
             } else {
                 failures += 1;
             }
@@ -209,7 +231,7 @@ impl FixedPointBounder<'_> {
                 lambda.clone_from(&best.multipliers);
                 self.evaluate(region, relaxed, form, &lambda, tolerance, &mut evaluation);
                 direction.clear();
-                if gap < 1e-3 * scale {
+                if gap < 1e-6 * scale {
                     break;
                 }
             }

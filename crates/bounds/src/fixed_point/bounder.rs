@@ -240,6 +240,22 @@ impl<'a> FixedPointBounder<'a> {
         multipliers
     }
 
+    /// The weights and the bias of a neuron.
+    pub(super) fn row(&self, layer: usize, neuron: usize) -> (&[f64], f64) {
+        let dense = &self.layers[layer];
+        (&dense.rows[neuron * dense.inputs..][..dense.inputs], dense.bias[neuron])
+    }
+
+    /// The staircases of a layer.
+    pub(super) fn stairs<'b>(
+        &'b self,
+        layer: usize,
+        bounds: &'b IntegerBounds,
+    ) -> impl Iterator<Item = Stairs> + 'b {
+        let neurons = self.network.layers()[layer].neurons().zip(&bounds.accumulators[layer]);
+        neurons.map(|(neuron, range)| Stairs::new(neuron.requantization, *range))
+    }
+
     /// `Wᵀ λ` of a layer.
     pub(super) fn transposed(&self, layer: usize, lambda: &[f64]) -> Vec<f64> {
         let mut sums = vec![0.0; self.layers[layer].inputs];

@@ -30,6 +30,7 @@ mod bounder;
 mod bounds;
 mod dual;
 mod error;
+mod line;
 mod region;
 mod staircase;
 
@@ -38,5 +39,6 @@ pub use bounder::{FixedPointBounder, Lemma, Proof, Side};
 pub use bounds::{IntegerBounds, integer_intervals};
 pub use dual::{Multipliers, dual_bound};
 pub use error::FixedPointBoundsError;
+pub use line::{Along, LineSearch};
 pub use region::{IntegerRegion, IntegerRegionError, Norm};
 pub use staircase::cut_gain;

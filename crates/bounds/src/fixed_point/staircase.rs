@@ -126,6 +126,20 @@ impl Stairs {
         slope
     }
 
+    /// The largest `μ y - λ a`, and accumulator and value where it is.
+    pub(super) fn largest(&self, mu: f64, lambda: f64) -> (f64, (f64, f64)) {
+        let corners = if mu > 0.0 { &self.upper } else { &self.lower };
+        let value = |(a, y): (f64, f64)| mu * y - lambda * a;
+        let mut best = (value(corners[0]), corners[0]);
+        for corner in &corners[1..] {
+            let term = value(*corner);
+            if term > best.0 {
+                best = (term, *corner);
+            }
+        }
+        best
+    }
+
     /// Where `μ y - λ a` is largest, and the corners from left to right where it is less by at
     /// most `tolerance`: the value of the term, and the first and last of them.
     pub(super) fn conjugate(&self, mu: f64, lambda: f64, tolerance: f64) -> (f64, Edge) {

@@ -1,7 +1,7 @@
 //! QVIP's tasks on its networks: verdicts, seconds, and the published verdicts beside them.
 //!
 //! ```text
-//! cargo run --release -p nncert-milp --example qnn -- --data DIR [--limit S] [--net N] [--radius R]
+//! cargo run --release -p nncert-milp --example qnn -- --data DIR [--limit S] [--net N] [--radius R] [--table 2|3|all]
 //! ```
 //!
 //! The last line of standard output is a JSON object.
@@ -54,12 +54,15 @@ pub(crate) struct Options {
     pub(crate) limit: f64,
     net: Option<String>,
     radius: Option<u64>,
-    all: bool,
+    /// Which tables of the paper.
+    tables: [bool; 2],
     pub(crate) images: Option<usize>,
     certify: bool,
     pub(crate) settings: VerifyOptions,
     with: String,
     heuristics: f64,
+    presolve: bool,
+    symmetry: bool,
     ids: Option<Vec<usize>>,
     other: Option<&'static str>,
 }
@@ -113,12 +116,14 @@ fn options() -> Result<Options, Failure> {
         limit: 60.0,
         net: None,
         radius: None,
-        all: false,
+        tables: [true, false],
         images: None,
         certify: false,
         settings: VerifyOptions::default(),
         with: "branch".to_owned(),
         heuristics: 0.0,
+        presolve: true,
+        symmetry: true,
         ids: None,
         other: None,
     };
@@ -130,7 +135,13 @@ fn options() -> Result<Options, Failure> {
             Long("net") => options.net = Some(parser.value()?.string()?),
             Long("radius") => options.radius = Some(parser.value()?.parse()?),
             Long("images") => options.images = Some(parser.value()?.parse()?),
-            Long("table3") => options.all = true,
+            Long("table") => {
+                options.tables = match &*parser.value()?.string()? {
+                    "2" => [true, false],
+                    "3" => [false, true],
+                    _ => [true, true],
+                }
+            }
             Long("steps") => {
                 let steps = parser.value()?.parse()?;
                 options.settings.branch.iter_mut().for_each(|branch| branch.steps = steps);
@@ -138,6 +149,8 @@ fn options() -> Result<Options, Failure> {
             Long("sizes") => options.other = Some("sizes"),
             Long("radii") => options.other = Some("radii"),
             Long("heuristics") => options.heuristics = parser.value()?.parse()?,
+            Long("no-presolve") => options.presolve = false,
+            Long("no-symmetry") => options.symmetry = false,
             Long("with") => options.with = parser.value()?.string()?,
             Long("ids") => {
                 let ids = parser.value()?.string()?;
@@ -146,10 +159,6 @@ fn options() -> Result<Options, Failure> {
             Long("candidates") => {
                 let candidates = parser.value()?.parse()?;
                 options.settings.branch.iter_mut().for_each(|b| b.candidates = candidates);
-            }
-            Long("probe") => {
-                let steps = parser.value()?.parse()?;
-                options.settings.branch.iter_mut().for_each(|b| b.probe_steps = steps);
             }
             Long("certify") => options.certify = true,
             _ => return Err(argument.unexpected().into()),
@@ -168,7 +177,8 @@ fn cells_of(options: &Options, verdicts: &BTreeMap<(String, u64, usize), bool>) 
             published: *published,
         })
         .collect();
-    if options.all {
+    let [second, third] = options.tables;
+    if third {
         let mut nets: Vec<&String> = verdicts.keys().map(|key| &key.0).collect();
         nets.dedup();
         for net in nets {
@@ -185,6 +195,9 @@ fn cells_of(options: &Options, verdicts: &BTreeMap<(String, u64, usize), bool>) 
                 }
             }
         }
+    }
+    if !second {
+        cells.drain(..TABLE_2.len());
     }
     cells.retain(|cell| {
         options.net.as_ref().is_none_or(|net| *net == cell.net)
@@ -305,7 +318,8 @@ fn decide(
     settings: &VerifyOptions,
 ) -> Result<Report, Failure> {
     use nncert_milp::{Compact, Encoding, Highs, Qvip, Watch, verify_with_solver};
-    let highs = Highs { heuristics: options.heuristics, ..Highs::default() };
+    let Options { heuristics, presolve, symmetry, .. } = *options;
+    let highs = Highs { heuristics, presolve, symmetry, ..Highs::default() };
     let encoding: &dyn Encoding = match &*options.with {
         "branch" => return Ok(verify(network, region, property, settings)?),
         "paper" => return paper(&highs, network, region, property, settings),

@@ -162,8 +162,13 @@ const MILP_TIME: std::time::Duration = std::time::Duration::from_secs(20);
 
 /// The solver, with its defaults; a proven bound needs no wider rows.
 #[cfg(feature = "highs")]
-static HIGHS: nncert_milp::Highs =
-    nncert_milp::Highs { heuristics: 0.0, tolerance: 1e-7, presolve: true, margin: 0.0 };
+static HIGHS: nncert_milp::Highs = nncert_milp::Highs {
+    heuristics: 0.0,
+    tolerance: 1e-7,
+    presolve: true,
+    symmetry: true,
+    margin: 0.0,
+};
 
 fn options() -> Result<Options, Failure> {
     let mut options = Options {
