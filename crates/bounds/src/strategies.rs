@@ -11,6 +11,8 @@
 //! | [`absorbing_pair`] | every term of a long sum is lost but the first | charges grow with the length of a sum |
 //! | [`faint_pair`] | products of weights underflow, inputs are huge | underflow is charged for |
 //!
+//! For networks in integers: [`integer_region`], and all inputs of one ([`integer_inputs`]).
+//!
 //! The strategies of `nncert-core` are here too.
 //!
 //! # Examples
@@ -29,11 +31,14 @@ use core::ops::RangeInclusive;
 
 use nalgebra::{DMatrix, DVector};
 use nncert_core::directed::{sub_down, sub_up};
-use nncert_core::{Affine, Interval, Network, PairedNetworks, Region};
+use nncert_core::{Affine, FixedPointNetwork, Interval, Network, PairedNetworks, Region};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::select;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+
+use crate::fixed_point::{IntegerRegion, Norm};
 
 #[doc(no_inline)]
 pub use nncert_core::strategies::*;
@@ -432,4 +437,36 @@ impl Copy {
 fn pair_of_layers(original: Vec<Affine>, compressed: Vec<Affine>) -> PairedNetworks {
     let network = |layers| Network::relu_mlp(layers).expect("numbers are small and widths fit");
     PairedNetworks::new(&network(original), &network(compressed)).expect("the widths are equal")
+}
+
+/// All inputs of a region, in order; there may be very many.
+#[must_use]
+pub fn integer_inputs(region: &IntegerRegion) -> Vec<Vec<i64>> {
+    let mut all = vec![Vec::new()];
+    for range in region.coordinates() {
+        let longer = |x: &Vec<i64>| {
+            let next = |value| [x.as_slice(), &[value]].concat();
+            (range.lower()..=range.upper()).map(next).collect::<Vec<_>>()
+        };
+        all = all.iter().flat_map(longer).collect();
+    }
+    all.retain(|x| region.contains(x));
+    all
+}
+
+/// The inputs of the box around a region.
+#[must_use]
+pub fn integer_box(region: &IntegerRegion) -> usize {
+    let lengths =
+        region.coordinates().iter().map(|range| range.lower().abs_diff(range.upper()) + 1);
+    lengths.fold(1u64, u64::saturating_mul).try_into().unwrap_or(usize::MAX)
+}
+
+/// Regions of every norm around inputs of a network, of radius 0 to 4.
+pub fn integer_region(network: &FixedPointNetwork) -> impl Strategy<Value = IntegerRegion> + use<> {
+    let network = network.clone();
+    (fixed_point_input(&network), select(Norm::ALL.to_vec()), 0..=4u64)
+        .prop_filter_map("the network does not take the center", move |(x, norm, radius)| {
+            IntegerRegion::around(&network, x, norm, radius).ok()
+        })
 }

@@ -3,44 +3,21 @@
 use nncert_bounds::fixed_point::{
     FixedPointBounder, IntegerRegion, LineSearch, Multipliers, Norm, dual_bound, integer_intervals,
 };
+use nncert_bounds::strategies::{fixed_point_of, integer_box, integer_inputs, integer_region};
 use nncert_core::FixedPointNetwork;
 use nncert_core::fixed_point::IntegerInterval;
-use nncert_core::strategies::{fixed_point_input, fixed_point_of};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
 /// The most inputs of a region that are enumerated.
-const MAX_INPUTS: u64 = 20_000;
-
-fn inputs(region: &IntegerRegion) -> Vec<Vec<i64>> {
-    let mut all = vec![Vec::new()];
-    for range in region.coordinates() {
-        let longer = |x: &Vec<i64>| {
-            let next = |value| [x.as_slice(), &[value]].concat();
-            (range.lower()..=range.upper()).map(next).collect::<Vec<_>>()
-        };
-        all = all.iter().flat_map(longer).collect();
-    }
-    all.retain(|x| region.contains(x));
-    all
-}
-
-fn is_small(region: &IntegerRegion) -> bool {
-    let lengths = region.coordinates().iter().map(|r| r.lower().abs_diff(r.upper()) + 1);
-    lengths.fold(1u64, u64::saturating_mul) <= MAX_INPUTS
-}
+const MAX_INPUTS: usize = 20_000;
 
 fn case() -> impl Strategy<Value = (FixedPointNetwork, IntegerRegion)> {
     fixed_point_of(1..=4, 1..=3, 1..=3, 1..=4, 2..=4)
-        .prop_flat_map(|network| {
-            let input = fixed_point_input(&network);
-            (Just(network), input, select(Norm::ALL.to_vec()), 0..=4u64)
-        })
-        .prop_filter_map("too many inputs", |(network, x, norm, radius)| {
-            let region = IntegerRegion::around(&network, x, norm, radius).ok()?;
-            is_small(&region).then_some((network, region))
-        })
+        .prop_flat_map(|network| (integer_region(&network), Just(network)))
+        .prop_filter("too many inputs", |(region, _)| integer_box(region) <= MAX_INPUTS)
+        .prop_map(|(region, network)| (network, region))
 }
 
 fn balls() -> impl Strategy<Value = IntegerRegion> {
@@ -58,7 +35,7 @@ proptest! {
     fn maxima_are_those_of_the_inputs(region in balls(), c in vec(-50..=50i64, 3)) {
         let c = &c[..region.dimension()];
         let value = |x: &Vec<i64>| -> i128 { x.iter().zip(c).map(|(x, c)| i128::from(x * c)).sum() };
-        let largest = inputs(&region).iter().map(value).max().unwrap();
+        let largest = integer_inputs(&region).iter().map(value).max().unwrap();
         if region.norm() == Norm::L2 {
             prop_assert!(region.maximum(c) >= largest);
         } else {
@@ -93,7 +70,7 @@ proptest! {
             bounder.bounds(&region, 10).unwrap().0,
         ];
         let traces: Vec<_> =
-            inputs(&region).iter().map(|x| network.trace(x).unwrap()).collect();
+            integer_inputs(&region).iter().map(|x| network.trace(x).unwrap()).collect();
         for layer in 0..network.layers().len() {
             for neuron in 0..network.layers()[layer].outputs() {
                 let met = || traces.iter().map(|trace| trace[layer + 1].accumulators[neuron]);
@@ -132,7 +109,7 @@ proptest! {
         let form = &form[..network.outputs()];
         let bound =
             dual_bound(&network, &region, &bounds, form, &Multipliers { layers }).unwrap();
-        for x in inputs(&region) {
+        for x in integer_inputs(&region) {
             let trace = network.trace(&x).unwrap();
             let inside = trace.iter().skip(1).zip(&bounds.accumulators).all(|(layer, ranges)| {
                 layer.accumulators.iter().zip(ranges).all(|(a, range)| range.contains(*a))
@@ -156,7 +133,7 @@ proptest! {
         let search = |steps| {
             bounder.search(&region, &bounds, &floats, None, f64::NEG_INFINITY, steps)
         };
-        let largest: i128 = inputs(&region)
+        let largest: i128 = integer_inputs(&region)
             .iter()
             .map(|x| {
                 let outputs = network.evaluate(x).unwrap();

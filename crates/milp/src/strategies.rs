@@ -20,14 +20,11 @@ use nncert_core::FixedPointNetwork;
 use nncert_core::fixed_point::class;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::sample::select;
 
-use crate::{
-    Column, Formula, Inequality, IntegerRegion, Model, ModelSink, Norm, Origin, Property, Row,
-};
+use crate::{Column, Formula, Inequality, IntegerRegion, Model, ModelSink, Origin, Property, Row};
 
 #[doc(no_inline)]
-pub use nncert_core::strategies::*;
+pub use nncert_bounds::strategies::*;
 
 /// The most inputs of the box around a region.
 const MAX_INPUTS: usize = 40_000;
@@ -47,7 +44,7 @@ impl Asked {
     /// All inputs of the region.
     #[must_use]
     pub fn inputs(&self) -> Vec<Vec<i64>> {
-        inputs(&self.region)
+        integer_inputs(&self.region)
     }
 
     /// Whether the property holds at an input; `false` for what the network does not take.
@@ -55,38 +52,6 @@ impl Asked {
     pub fn holds_at(&self, x: &[i64]) -> bool {
         self.network.evaluate(x).is_ok_and(|outputs| self.property.holds(&outputs))
     }
-}
-
-/// All inputs of a region, in order; there may be very many.
-#[must_use]
-pub fn inputs(region: &IntegerRegion) -> Vec<Vec<i64>> {
-    let mut all = vec![Vec::new()];
-    for range in region.coordinates() {
-        let longer = |x: &Vec<i64>| {
-            let next = |value| [x.as_slice(), &[value]].concat();
-            (range.lower()..=range.upper()).map(next).collect::<Vec<_>>()
-        };
-        all = all.iter().flat_map(longer).collect();
-    }
-    all.retain(|x| region.contains(x));
-    all
-}
-
-/// The inputs of the box around a region.
-#[must_use]
-pub fn size(region: &IntegerRegion) -> usize {
-    let lengths =
-        region.coordinates().iter().map(|range| range.lower().abs_diff(range.upper()) + 1);
-    lengths.fold(1u64, u64::saturating_mul).try_into().unwrap_or(usize::MAX)
-}
-
-/// Regions of every norm around inputs of a network, of radius 0 to 4.
-pub fn region(network: &FixedPointNetwork) -> impl Strategy<Value = IntegerRegion> + use<> {
-    let network = network.clone();
-    (fixed_point_input(&network), select(Norm::ALL.to_vec()), 0..=4u64)
-        .prop_filter_map("the network does not take the center", move |(x, norm, radius)| {
-            IntegerRegion::around(&network, x, norm, radius).ok()
-        })
 }
 
 /// Inequalities of so many outputs, and all and any of them.
@@ -117,8 +82,8 @@ pub fn property(network: &FixedPointNetwork, x: &[i64]) -> impl Strategy<Value =
 /// Questions about networks of at most 4 inputs of 2 to 4 bits, of every rounding and norm.
 pub fn question() -> impl Strategy<Value = Asked> {
     fixed_point_of(1..=4, 1..=3, 1..=3, 1..=4, 2..=4)
-        .prop_flat_map(|network| (region(&network), Just(network)))
-        .prop_filter("too many inputs", |(region, _)| size(region) <= MAX_INPUTS)
+        .prop_flat_map(|network| (integer_region(&network), Just(network)))
+        .prop_filter("too many inputs", |(region, _)| integer_box(region) <= MAX_INPUTS)
         .prop_flat_map(|(region, network)| {
             let property = property(&network, region.center());
             (Just(network), Just(region), property)

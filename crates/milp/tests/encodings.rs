@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Asked, inputs, question};
+use common::{Asked, question};
 use nncert_bounds::fixed_point::{FixedPointBounder, integer_intervals};
 use nncert_milp::{Column, Compact, Encoding, Model, Origin, Question, Qvip, write_lp, write_mps};
 use proptest::prelude::*;
@@ -30,7 +30,7 @@ proptest! {
                 encoding.encode(&question, &mut model).unwrap();
                 let origins: Vec<Origin> = model.columns.iter().map(|c: &Column| c.origin).collect();
                 // Columns of `qvip-full` are about all inputs.
-                for x in inputs(region) {
+                for x in common::integer_inputs(region) {
                     let outputs = network.evaluate(&x).unwrap();
                     let occurs =
                         open.iter().any(|way| property.violations()[*way].is_met(&outputs));

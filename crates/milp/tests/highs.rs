@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Asked, inputs, model, question};
+use common::{Asked, integer_inputs, model, question};
 use nncert_bounds::fixed_point::integer_intervals;
 use nncert_milp::{
     Answer, Compact, Encoding, Highs, Model, Question, Qvip, Solver, Verdict, VerifyOptions, Watch,
@@ -46,7 +46,7 @@ proptest! {
         let bounds = &integer_intervals(network, region).unwrap();
         let open: Vec<usize> = (0..property.violations().len()).collect();
         prop_assume!(!open.is_empty());
-        let fails = inputs(region).iter().any(|x| !property.holds(&network.evaluate(x).unwrap()));
+        let fails = integer_inputs(region).iter().any(|x| !property.holds(&network.evaluate(x).unwrap()));
         let encodings: [&dyn Encoding; 3] =
             [&Compact, &Qvip { simplify: true }, &Qvip { simplify: false }];
         for encoding in encodings {
@@ -72,7 +72,7 @@ proptest! {
     #[test]
     fn the_whole_cascade_decides_everything(asked in question(), branch in any::<bool>()) {
         let Asked { network, region, property } = &asked;
-        let fails = inputs(region).iter().any(|x| !property.holds(&network.evaluate(x).unwrap()));
+        let fails = integer_inputs(region).iter().any(|x| !property.holds(&network.evaluate(x).unwrap()));
         let mut options = VerifyOptions::default();
         if !branch {
             (options.attack, options.branch) = (None, None);

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Asked, inputs, question};
+use common::{Asked, integer_inputs, question};
 use nncert_bounds::fixed_point::FixedPointBounder;
 use nncert_milp::{
     AttackOptions, Certificate, Norm, RadiusOptions, Verdict, VerifyOptions, Watch, check,
@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 fn is_robust(question: &Asked) -> bool {
     let Asked { network, region, property } = question;
-    inputs(region).iter().all(|x| property.holds(&network.evaluate(x).unwrap()))
+    integer_inputs(region).iter().all(|x| property.holds(&network.evaluate(x).unwrap()))
 }
 
 proptest! {
@@ -51,7 +51,7 @@ proptest! {
         let Asked { network, region, .. } = &question;
         let (bounds, _) = FixedPointBounder::new(network).bounds(region, 5).unwrap();
         let (mut reached, exact) = (i64::MIN, region.norm() != Norm::L2);
-        for x in inputs(region) {
+        for x in integer_inputs(region) {
             let trace = network.trace(&x).unwrap();
             for (ranges, layer) in bounds.accumulators.iter().zip(&trace[1..]) {
                 for (range, a) in ranges.iter().zip(&layer.accumulators) {
@@ -98,9 +98,9 @@ proptest! {
         let options = RadiusOptions { start: 2, step: 2, verify: VerifyOptions::default() };
         // Balls that grow until they are all inputs: only those that can be enumerated.
         let all = region.with_radius(u64::MAX);
-        prop_assume!(common::size(&all) <= 5000);
+        prop_assume!(common::integer_box(&all) <= 5000);
         let report = maximum_radius(network, region, property, &options, &Watch::default()).unwrap();
-        let failing = inputs(&all)
+        let failing = integer_inputs(&all)
             .into_iter()
             .filter(|x| !property.holds(&network.evaluate(x).unwrap()))
             .filter_map(|x| region.distance(&x))

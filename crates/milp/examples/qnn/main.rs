@@ -63,6 +63,7 @@ pub(crate) struct Options {
     heuristics: f64,
     presolve: bool,
     symmetry: bool,
+    tolerance: f64,
     ids: Option<Vec<usize>>,
     other: Option<&'static str>,
 }
@@ -123,7 +124,8 @@ fn options() -> Result<Options, Failure> {
         with: "branch".to_owned(),
         heuristics: 0.0,
         presolve: true,
-        symmetry: true,
+        symmetry: false,
+        tolerance: 1e-7,
         ids: None,
         other: None,
     };
@@ -150,7 +152,8 @@ fn options() -> Result<Options, Failure> {
             Long("radii") => options.other = Some("radii"),
             Long("heuristics") => options.heuristics = parser.value()?.parse()?,
             Long("no-presolve") => options.presolve = false,
-            Long("no-symmetry") => options.symmetry = false,
+            Long("symmetry") => options.symmetry = true,
+            Long("tolerance") => options.tolerance = parser.value()?.parse()?,
             Long("with") => options.with = parser.value()?.string()?,
             Long("ids") => {
                 let ids = parser.value()?.string()?;
@@ -318,8 +321,8 @@ fn decide(
     settings: &VerifyOptions,
 ) -> Result<Report, Failure> {
     use nncert_milp::{Compact, Encoding, Highs, Qvip, Watch, verify_with_solver};
-    let Options { heuristics, presolve, symmetry, .. } = *options;
-    let highs = Highs { heuristics, presolve, symmetry, ..Highs::default() };
+    let Options { heuristics, presolve, symmetry, tolerance, .. } = *options;
+    let highs = Highs { heuristics, presolve, symmetry, tolerance, ..Highs::default() };
     let encoding: &dyn Encoding = match &*options.with {
         "branch" => return Ok(verify(network, region, property, settings)?),
         "paper" => return paper(&highs, network, region, property, settings),

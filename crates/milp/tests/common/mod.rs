@@ -3,4 +3,4 @@
 // Each test file takes a part of these.
 #![allow(unused_imports)]
 
-pub(crate) use nncert_milp::strategies::{Asked, inputs, model, question, size};
+pub(crate) use nncert_milp::strategies::{Asked, integer_box, integer_inputs, model, question};
