@@ -26,8 +26,11 @@ pub(crate) fn run(
     ids: &[usize],
     options: &Options,
 ) -> Result<Json, Failure> {
-    let relaxed = method.ends_with("relaxed");
-    let settings = if relaxed { Settings::relaxed() } else { Settings::default() };
+    let settings = match method {
+        "quarter" => Settings::quarter(),
+        _ if method.ends_with("relaxed") => Settings::relaxed(),
+        _ => Settings::default(),
+    };
     let settings = Settings { time: Some(Duration::from_secs_f64(options.limit)), ..settings };
     let network = &subject.network;
     let mut sums = Sums { accuracies: BTreeMap::new(), ..Sums::default() };

@@ -19,14 +19,11 @@ pub(super) struct Goal<'a> {
     pub(super) preimages: Vec<Preimage>,
 }
 
-/// Bounds alone, by CROWN.
-const CROWN: CertifyOptions = CertifyOptions { alpha: None, attack: 0 };
-
 /// The strategy with the fewest bits after the point in each layer, the first layers first, for
 /// which every hidden layer stays in the preimages of all goals, but for the neurons that may
 /// leave, and the outputs are what they must be.
 ///
-/// Guarantee: sound about the outputs, which are bounded by CROWN over the whole quantized network.
+/// Guarantee: sound about the outputs, which are bounded over the whole quantized network.
 pub(super) fn forward(
     chain: &Chain,
     goals: &[Goal<'_>],
@@ -70,14 +67,16 @@ fn accepts(
 ) -> Result<bool, SynthesisError> {
     for goal in goals {
         let accepted = if layer + 1 == chain.layers.len() {
-            let end = certify_in(scratch, network, goal.property, &CROWN)?;
+            // Bounds alone: a witness would be of no use here.
+            let bounds = CertifyOptions { attack: 0, ..options.certify };
+            let end = certify_in(scratch, network, goal.property, &bounds)?;
             matches!(end.verdict, Verdict::Certified(_))
         } else {
             let region = goal.property.inputs().bounding_box();
             let element = crown_in(scratch, network, region)?.outputs;
             let inside = goal.preimages[layer].contains(&element, region);
-            let left = inside.iter().filter(|inside| !**inside).count();
-            left <= share(options.relaxed, inside.len())
+            let left = inside.iter().flatten().filter(|inside| !**inside).count();
+            left <= share(options.relaxed, 2 * inside.len())
         };
         if !accepted {
             return Ok(false);

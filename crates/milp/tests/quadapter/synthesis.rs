@@ -21,7 +21,7 @@ fn strategies_are_right_on_a_grid() {
         let property = question(&mut rng, &network, 0.03);
         let mut bits = Vec::new();
         for method in [Method::Backward(&abstraction), Method::Balanced(Balanced::default())] {
-            for options in [Options::default(), Options::relaxed()] {
+            for options in [Options::default(), Options::quarter(), Options::relaxed()] {
                 let end = synthesize(&network, &property, &method, &options).unwrap();
                 let Outcome::Certified { strategy, .. } = end.outcome else { continue };
                 solved += 1;
