@@ -160,7 +160,7 @@ impl Backward {
 
 /// The time of the solver for one preimage; what was reached is taken then.
 #[cfg(feature = "highs")]
-const MILP_TIME: std::time::Duration = std::time::Duration::from_secs(1);
+const MILP_TIME: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// The solver, with its defaults; a proven bound needs no wider rows.
 #[cfg(feature = "highs")]
