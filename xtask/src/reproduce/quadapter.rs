@@ -153,6 +153,7 @@ at most; where no template is a preimage, half of the neurons of the next layer 
 Fewer bits after the point cost accuracy that nothing here looks after: `search` has a floor for that.\n\
 - A preimage is one of what ReLU lets through: a lower end below 0 asks for nothing, and a neuron that is never active may be as \
 low as it likes.\n\
+- Where no number of bits is enough for a layer, the one before has a bit more, six times a task at most: the paper gives up.\n\
 - Published bits are given as whole numbers, though they are means.\n- `search` keeps its \
 floor (one point below the float network) on the same test images that accuracy is reported on.\n- It may take a bit less \
 before the point than the largest weight needs, which clamps some weights.\n- Bounds are rounded outward, and scalings come \

@@ -23,6 +23,8 @@ pub struct Options {
     pub least_fraction: u32,
     /// The most bits after the point.
     pub most_fraction: u32,
+    /// How often a layer has a bit more where no number of them is enough for the next.
+    pub backtracks: u32,
     /// The share of the ends of a hidden layer that may leave the preimage, two ends a neuron: 0 as in
     /// the paper's tables for Quadapter, 0.25 for Quadapter*. The output layer never leaves.
     pub relaxed: f64,
@@ -45,6 +47,7 @@ impl Default for Options {
         Self {
             least_fraction: 1,
             most_fraction: 16,
+            backtracks: 0,
             relaxed: 0.0,
             halvings: 0,
             loose: 0.0,
