@@ -6,7 +6,7 @@
 //! | key | what |
 //! |---|---|
 //! | `cells` | one for each network and method |
-//! | `net`, `method` | `MP1` to `MP3`, as the paper has them; `milp`, `abs`, `relaxed` and others |
+//! | `net`, `method` | `MP1` to `MP3`, as the paper has them; `milp`, `abs`, `relaxed`, `quarter` and others |
 //! | `tasks`, `solved` | images and radii, and those with a strategy that was verified |
 //! | `mean_bits`, `bits` | of the weights of a layer, over layers and by layer |
 //! | `accuracy`, `float_accuracy` | in percent: of the quantized networks, and of the float one |

@@ -17,6 +17,9 @@ use crate::{Failure, Options, Subject};
 /// In units of 1/255.
 pub(crate) const RADII: [u32; 5] = [1, 2, 3, 4, 5];
 
+/// A layer may have a bit more for the sake of the next one, so often a task.
+const BACKTRACKS: u32 = 6;
+
 /// The tasks of one network by one method.
 pub(crate) fn run(
     subject: &Subject,
@@ -26,8 +29,11 @@ pub(crate) fn run(
     ids: &[usize],
     options: &Options,
 ) -> Result<Json, Failure> {
-    let relaxed = method.ends_with("relaxed");
-    let settings = if relaxed { Settings::relaxed() } else { Settings::default() };
+    let settings = match method {
+        "quarter" => Settings::quarter(),
+        _ if method.ends_with("relaxed") => Settings::relaxed(),
+        _ => Settings { backtracks: BACKTRACKS, ..Settings::default() },
+    };
     let settings = Settings { time: Some(Duration::from_secs_f64(options.limit)), ..settings };
     let network = &subject.network;
     let mut sums = Sums { accuracies: BTreeMap::new(), ..Sums::default() };

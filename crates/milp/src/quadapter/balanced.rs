@@ -61,7 +61,7 @@ impl Balanced {
             let next = chain.element(layer, inputs.bounding_box(), scratch)?;
             let target = Preimage::scaled(next.clone(), step, 0.0);
             let affine = &chain.layers[layer];
-            images.push((Image::of_preimage(inputs, element, step, affine, &target, 0), target));
+            images.push((Image::of_template(inputs, element, step, affine, &target), target));
             element = next;
         }
         let affine = &chain.layers[hidden];

@@ -5,8 +5,8 @@ use nncert_core::{Affine, Interval, Network};
 
 use super::chain::Chain;
 use super::{
-    DualBound, HalfSpace, LinearModel, Minimizer, Outputs, Proof, Property, Reason, SynthesisError,
-    Verdict,
+    DualBound, Effort, HalfSpace, LinearModel, Minimizer, Outputs, Proof, Property, Reason,
+    SynthesisError, Verdict,
 };
 use crate::Watch;
 
@@ -61,7 +61,7 @@ pub fn certify_by_model(
     };
     for question in questions {
         let (model, margin) = encoding.question(question, &outputs);
-        match solver.dual_bound(&model, watch.left())? {
+        match solver.dual_bound(&model, &Effort { time: watch.left(), ..Effort::default() })? {
             DualBound::Infeasible => {}
             DualBound::AtLeast(bound) if bound - margin > 0.0 => {}
             DualBound::AtLeast(_) => return Ok(Verdict::Unknown(Reason::Bounds)),

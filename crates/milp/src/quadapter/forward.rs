@@ -19,14 +19,14 @@ pub(super) struct Goal<'a> {
     pub(super) preimages: Vec<Preimage>,
 }
 
-/// Bounds alone, by CROWN.
-const CROWN: CertifyOptions = CertifyOptions { alpha: None, attack: 0 };
-
 /// The strategy with the fewest bits after the point in each layer, the first layers first, for
-/// which every hidden layer stays in the preimages of all goals, but for the neurons that may
+/// which every hidden layer stays in the preimages of all goals, but for the ends that may
 /// leave, and the outputs are what they must be.
 ///
-/// Guarantee: sound about the outputs, which are bounded by CROWN over the whole quantized network.
+/// Where no number of bits is enough for a layer, the layer before has one bit more, as often as is
+/// asked: the fewest bits there may leave no room here.
+///
+/// Guarantee: sound about the outputs, which are bounded over the whole quantized network.
 pub(super) fn forward(
     chain: &Chain,
     goals: &[Goal<'_>],
@@ -35,9 +35,13 @@ pub(super) fn forward(
     watch: &Watch<'_>,
 ) -> Result<Result<Strategy, Failure>, SynthesisError> {
     let (mut layers, mut formats) = (Vec::<Affine>::new(), Vec::<LayerFormat>::new());
-    for (index, layer) in chain.layers.iter().enumerate() {
+    // The fewest bits that are tried in each layer, and those that it got.
+    let mut least = vec![options.least_fraction; chain.layers.len()];
+    let (mut fractions, mut backtracks) = (Vec::<u32>::new(), options.backtracks);
+    while let Some(layer) = chain.layers.get(layers.len()) {
+        let index = layers.len();
         let mut found = None;
-        for fraction in options.least_fraction..=options.most_fraction {
+        for fraction in least[index]..=options.most_fraction {
             if watch.left().is_some_and(|left| left.is_zero()) {
                 return Ok(Err(Failure::Time));
             }
@@ -46,15 +50,23 @@ pub(super) fn forward(
             let prefix = layers.iter().chain([&rounded]).cloned().collect();
             let network = Network::relu_mlp(prefix)?;
             if accepts(&network, index, chain, goals, options, scratch)? {
-                found = Some((format, rounded));
+                found = Some((format, rounded, fraction));
                 break;
             }
         }
-        let Some((format, rounded)) = found else {
+        if let Some((format, rounded, fraction)) = found {
+            formats.push(format);
+            layers.push(rounded);
+            fractions.push(fraction);
+        } else if let (Some(before), true) = (fractions.pop(), backtracks > 0) {
+            backtracks -= 1;
+            formats.pop();
+            layers.pop();
+            least[index] = options.least_fraction;
+            least[index - 1] = before + 1;
+        } else {
             return Ok(Err(Failure::Fractions { layer: index }));
-        };
-        formats.push(format);
-        layers.push(rounded);
+        }
     }
     Ok(Ok(Strategy { layers: formats }))
 }
@@ -70,14 +82,16 @@ fn accepts(
 ) -> Result<bool, SynthesisError> {
     for goal in goals {
         let accepted = if layer + 1 == chain.layers.len() {
-            let end = certify_in(scratch, network, goal.property, &CROWN)?;
+            // Bounds alone: a witness would be of no use here.
+            let bounds = CertifyOptions { attack: 0, ..options.certify };
+            let end = certify_in(scratch, network, goal.property, &bounds)?;
             matches!(end.verdict, Verdict::Certified(_))
         } else {
             let region = goal.property.inputs().bounding_box();
             let element = crown_in(scratch, network, region)?.outputs;
             let inside = goal.preimages[layer].contains(&element, region);
-            let left = inside.iter().filter(|inside| !**inside).count();
-            left <= share(options.relaxed, inside.len())
+            let left = inside.iter().flatten().filter(|inside| !**inside).count();
+            left <= share(options.relaxed, 2 * inside.len())
         };
         if !accepted {
             return Ok(false);

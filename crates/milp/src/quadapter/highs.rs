@@ -1,20 +1,26 @@
 //! HiGHS as a minimiser.
 
-use core::time::Duration;
-
 use highs::{HighsModelStatus, RowProblem, Sense};
 
-use super::{DualBound, LinearModel, Minimizer, SynthesisError};
+use super::{DualBound, Effort, LinearModel, Minimizer, SynthesisError};
 use crate::{Highs, ModelError};
+
+/// Those that run without any effort being asked for.
+const HEURISTICS: [&str; 4] = [
+    "mip_heuristic_run_rens",
+    "mip_heuristic_run_rins",
+    "mip_heuristic_run_root_reduced_cost",
+    "mip_heuristic_run_feasibility_jump",
+];
 
 impl Minimizer for Highs {
     fn dual_bound(
         &self,
         model: &LinearModel,
-        time: Option<Duration>,
+        effort: &Effort,
     ) -> Result<DualBound, SynthesisError> {
         let refused = |_| SynthesisError::Model(ModelError::Refused);
-        if time.is_some_and(|time| time.is_zero()) {
+        if effort.time.is_some_and(|time| time.is_zero()) {
             return Ok(DualBound::Nothing);
         }
         let mut problem = RowProblem::default();
@@ -32,7 +38,17 @@ impl Minimizer for Highs {
             problem.add_row(..=row.upper, row.terms.iter().map(|(at, c)| (columns[*at], *c)));
         }
         let mut highs = problem.try_optimise(Sense::Minimise).map_err(refused)?;
-        self.set_up(&mut highs, time)?;
+        self.set_up(&mut highs, effort.time)?;
+        let set = |_| SynthesisError::Model(ModelError::Refused);
+        highs.try_set_option("mip_rel_gap", effort.gap).map_err(set)?;
+        if let Some(nodes) = effort.nodes {
+            let nodes = i32::try_from(nodes).unwrap_or(i32::MAX);
+            highs.try_set_option("mip_max_nodes", nodes).map_err(set)?;
+        }
+        // Heuristics look for solutions, and a bound needs none.
+        for heuristic in HEURISTICS.into_iter().filter(|_| self.heuristics == 0.0) {
+            highs.try_set_option(heuristic, false).map_err(set)?;
+        }
         let whole = model.columns.iter().any(|column| column.integer);
         let solved = highs.try_solve().map_err(refused)?;
         Ok(match solved.status() {

@@ -9,7 +9,7 @@
 use nalgebra::{DMatrix, DVector};
 use nncert_bounds::{AlphaOptions, Envelope, Scratch, alpha_crown, crown_in};
 use nncert_core::directed::{add_down, add_up, mul_down, mul_up, sub_down, sub_up};
-use nncert_core::{Activation, Affine, Layer, Network, NetworkError, Residual};
+use nncert_core::{Activation, Affine, Layer, Network, NetworkError, Region, Residual};
 
 use super::{HalfSpace, Inputs, Outputs, Preimage, Step, SynthesisError};
 
@@ -58,17 +58,42 @@ impl<'a> Image<'a> {
         Self { inputs, element, step, rows, any, leaving: 0 }
     }
 
-    /// The layer must map the template into the preimage of the next one.
+    /// The layer must map the template into the preimage of the next one, as far as ReLU sees it.
     pub(super) fn of_preimage(
         inputs: &'a Inputs,
         element: Vec<Envelope>,
         step: Step,
         layer: &Affine,
         target: &Preimage,
-        leaving: usize,
     ) -> Self {
-        let rows = (0..layer.outputs()).flat_map(|neuron| preimage_rows(layer, target, neuron));
-        Self { inputs, element, step, rows: rows.collect(), any: false, leaving }
+        let region = inputs.bounding_box();
+        let rows = (0..layer.outputs()).flat_map(|neuron| {
+            let [above, below] = template_rows(layer, target, neuron, region);
+            let most = target.element[neuron].upper.range(region).upper;
+            let inactive = add_up(most, target.above[neuron]) <= 0.0;
+            [if inactive { inactive_row(layer, neuron) } else { above }, below]
+        });
+        Self { inputs, element, step, rows: rows.collect(), any: false, leaving: 0 }
+    }
+
+    /// The same, where so many neurons of the next layer may leave.
+    pub(super) fn with_leaving(self, leaving: usize) -> Self {
+        Self { leaving, ..self }
+    }
+
+    /// How far the layer maps the template beyond another one: above, at neurons that are never
+    /// active, too.
+    pub(super) fn of_template(
+        inputs: &'a Inputs,
+        element: Vec<Envelope>,
+        step: Step,
+        layer: &Affine,
+        target: &Preimage,
+    ) -> Self {
+        let region = inputs.bounding_box();
+        let neurons = 0..layer.outputs();
+        let rows = neurons.flat_map(|neuron| template_rows(layer, target, neuron, region));
+        Self { inputs, element, step, rows: rows.collect(), any: false, leaving: 0 }
     }
 
     /// The inputs.
@@ -252,8 +277,14 @@ fn output_row(layer: &Affine, row: &HalfSpace) -> ImageRow {
     ImageRow { weights, error, coefficients: Vec::new(), constant }
 }
 
-/// That a neuron stays below the upper end of its template, and above the lower one.
-fn preimage_rows(layer: &Affine, target: &Preimage, neuron: usize) -> [ImageRow; 2] {
+/// That a neuron stays below the upper end of its template, and above the lower one where that is
+/// ever positive.
+fn template_rows(
+    layer: &Affine,
+    target: &Preimage,
+    neuron: usize,
+    region: &Region,
+) -> [ImageRow; 2] {
     let (envelope, above) = (&target.element[neuron], target.above[neuron]);
     let weights: Vec<f64> = layer.weight.row(neuron).iter().copied().collect();
     let (bias, error) = (layer.bias[neuron], vec![0.0; weights.len()]);
@@ -263,6 +294,11 @@ fn preimage_rows(layer: &Affine, target: &Preimage, neuron: usize) -> [ImageRow;
         coefficients: envelope.upper.coefficients.clone(),
         constant: sub_down(add_down(envelope.upper.constant, above), bias),
     };
+    if sub_up(envelope.lower.range(region).upper, target.below[neuron]) <= 0.0 {
+        // ReLU is not negative: nothing is asked, and 1 > 0.
+        let (weights, coefficients) = (vec![0.0; weights.len()], Vec::new());
+        return [above, ImageRow { weights, error, coefficients, constant: 1.0 }];
+    }
     let below = ImageRow {
         weights,
         error,
@@ -270,4 +306,11 @@ fn preimage_rows(layer: &Affine, target: &Preimage, neuron: usize) -> [ImageRow;
         constant: sub_down(add_down(bias, target.below[neuron]), envelope.lower.constant),
     };
     [above, below]
+}
+
+/// That a neuron is not active.
+fn inactive_row(layer: &Affine, neuron: usize) -> ImageRow {
+    let weights: Vec<f64> = layer.weight.row(neuron).iter().map(|w| -w).collect();
+    let error = vec![0.0; weights.len()];
+    ImageRow { weights, error, coefficients: Vec::new(), constant: -layer.bias[neuron] }
 }

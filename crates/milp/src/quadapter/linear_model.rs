@@ -76,14 +76,24 @@ pub enum DualBound {
 
 /// What minimises models, and proves bounds.
 pub trait Minimizer {
-    /// A proven bound from below of the least objective.
+    /// A proven bound from below of the least objective, as good as the effort allows.
     ///
     /// # Errors
     ///
     /// [`SynthesisError::Model`] if the solver refuses the model.
-    fn dual_bound(
-        &self,
-        model: &LinearModel,
-        time: Option<Duration>,
-    ) -> Result<DualBound, SynthesisError>;
+    fn dual_bound(&self, model: &LinearModel, effort: &Effort)
+    -> Result<DualBound, SynthesisError>;
+}
+
+/// When a [`Minimizer`] may stop. What it has proven until then is a bound all the same, if not the
+/// largest.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Effort {
+    /// The time that there is; none for as long as it takes.
+    pub time: Option<Duration>,
+    /// The most nodes of a search tree; none for as many as it takes.
+    pub nodes: Option<u32>,
+    /// How close to the optimum a bound is enough, as a share of it.
+    pub gap: f64,
 }

@@ -6,7 +6,8 @@ use nncert_bounds::{AlphaOptions, Envelope, Scratch};
 
 use super::image::ImageRow;
 use super::{
-    Abstraction, DualBound, Image, LinearModel, Minimizer, Scaling, SynthesisError, UnderPreimage,
+    Abstraction, DualBound, Effort, Image, LinearModel, Minimizer, Scaling, SynthesisError,
+    UnderPreimage,
 };
 use crate::Watch;
 
@@ -19,6 +20,12 @@ pub const MARGIN: [f64; 2] = [1e-4, 1e-5];
 
 /// Scalings are not searched for beyond this many times the one that bounds show.
 const WIDEST: f64 = 64.0;
+
+/// How much further a scaling goes at a time: models are small where it is little.
+const STRIDE: f64 = 1.2;
+
+/// The share of the largest scaling that is tried where bounds show none.
+const FIRST: f64 = 16.0;
 
 /// Preimages by mixed-integer programming: `UnderPreImage` of the paper.
 ///
@@ -35,6 +42,9 @@ const WIDEST: f64 = 64.0;
 /// Guarantee: sound as far as the solver's bounds are; strategies rest on [`certify`](super::certify)
 /// alone.
 ///
+/// The scaling grows by steps, from the one that bounds show: a model whose scalings are few is
+/// small, and whatever was reached is one, whenever time is over.
+///
 /// # References
 ///
 /// Zhang et al. (Quadapter), section 3.4.
@@ -45,7 +55,10 @@ pub struct MixedInteger<'a> {
     pub abstraction: Abstraction,
     /// A scaling is not searched for more exactly than to this share of it.
     pub gap: f64,
-    /// The time for one layer, after which what bounds show is taken; none for as long as it takes.
+    /// The nodes of the search tree of a row, after which the bound that it has is taken; none for as
+    /// many as it takes.
+    pub nodes: Option<u32>,
+    /// The time for one layer, after which what was reached is taken; none for as long as it takes.
     pub time: Option<Duration>,
 }
 
@@ -53,7 +66,7 @@ impl<'a> MixedInteger<'a> {
     /// The method with a solver, without a limit of time.
     #[must_use]
     pub fn new(solver: &'a dyn Minimizer) -> Self {
-        Self { solver, abstraction: Abstraction::default(), gap: 0.02, time: None }
+        Self { solver, abstraction: Abstraction::default(), gap: 0.02, nodes: None, time: None }
     }
 }
 
@@ -63,8 +76,35 @@ impl core::fmt::Debug for MixedInteger<'_> {
         f.debug_struct("MixedInteger")
             .field("abstraction", abstraction)
             .field("gap", gap)
+            .field("nodes", &self.nodes)
             .field("time", &self.time)
             .finish_non_exhaustive()
+    }
+}
+
+impl MixedInteger<'_> {
+    /// A scaling up to a goal, from one that is known, below which no value leaves the target.
+    fn reach(
+        &self,
+        image: &Image<'_>,
+        (known, mut goal): (f64, f64),
+        scratch: &mut Scratch,
+        watch: &Watch<'_>,
+    ) -> Result<f64, SynthesisError> {
+        for rows in open_rows(image, goal, self.abstraction.alpha.as_ref(), scratch)? {
+            let model = encode(image, &rows, known, goal);
+            let effort = Effort { time: watch.left(), nodes: self.nodes, gap: self.gap };
+            match self.solver.dual_bound(&model, &effort)? {
+                DualBound::Infeasible => {}
+                DualBound::AtLeast(bound) => goal = goal.min(bound),
+                DualBound::Nothing => return Ok(known),
+            }
+            // Not worth the rows that are left, without which nothing above what is known is.
+            if goal <= known * (1.0 + self.gap) {
+                return Ok(known);
+            }
+        }
+        Ok(goal)
     }
 }
 
@@ -81,25 +121,20 @@ impl UnderPreimage for MixedInteger<'_> {
             Scaling::Time => return Ok(Scaling::Time),
         };
         // Some value leaves the target here, or the scaling is as large as anybody needs.
-        let leaves = leaving_scale(image).min(WIDEST * shown.max(1.0));
-        let mut scale = leaves;
-        if shown < leaves * (1.0 - self.gap) {
-            let alpha = self.abstraction.alpha.as_ref();
-            let limited = self.time.map(|time| watch.at_most(time));
-            let share = limited.as_ref().unwrap_or(watch);
-            for rows in open_rows(image, leaves, alpha, scratch)? {
-                let model = encode(image, &rows, shown, scale);
-                match self.solver.dual_bound(&model, share.left())? {
-                    DualBound::Infeasible => {}
-                    DualBound::AtLeast(bound) => scale = scale.min(bound.max(shown)),
-                    DualBound::Nothing => scale = shown,
-                }
-                if watch.left().is_some_and(|left| left.is_zero()) {
-                    return Ok(Scaling::Time);
-                }
-                if scale <= shown * (1.0 + self.gap) {
-                    break;
-                }
+        let leaves = leaving_scale(image).min(WIDEST * shown.max(1.0)) * (1.0 - self.gap);
+        let limited = self.time.map(|time| watch.at_most(time));
+        let limited = limited.as_ref().unwrap_or(watch);
+        let mut scale = shown;
+        while scale < leaves {
+            let goal = if scale > 0.0 { scale * STRIDE } else { leaves / FIRST };
+            let goal = goal.min(leaves);
+            let reached = self.reach(image, (scale, goal), scratch, limited)?;
+            scale = scale.max(reached);
+            if watch.left().is_some_and(|left| left.is_zero()) {
+                return Ok(Scaling::Time);
+            }
+            if reached < goal {
+                break;
             }
         }
         let scale = shown.max(scale - MARGIN[0] * scale - MARGIN[1]);

@@ -27,8 +27,9 @@
 //! **[`Balanced`]** finds all preimages at once, from the front. It is as fast as the first, and solves
 //! more where networks are deep.
 //!
-//! **Relaxed** ([`Options::relaxed`]): some neurons of hidden layers may leave their preimage, never
-//! those of the output. Fewer bits, and as sound, since what is certified is the output.
+//! **Relaxed** ([`Options::relaxed`], and as the paper has it [`Options::quarter`]): some ends of hidden
+//! neurons may leave their preimage, never those of the output. Fewer bits, and as sound, since what is
+//! certified is the output.
 //!
 //! # Backdoors
 //!
@@ -80,7 +81,7 @@ pub use complete::{TOLERANCE, certify_by_model};
 pub use deployment::{Deployment, DeploymentError};
 pub use half_space::HalfSpace;
 pub use image::Image;
-pub use linear_model::{DualBound, LinearColumn, LinearModel, LinearRow, Minimizer};
+pub use linear_model::{DualBound, Effort, LinearColumn, LinearModel, LinearRow, Minimizer};
 pub use mixed_integer::{MARGIN, MixedInteger};
 pub use preimage::{Preimage, Step};
 pub use property::{Inputs, Outputs, Property, PropertyError};

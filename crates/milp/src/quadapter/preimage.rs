@@ -19,11 +19,13 @@ pub enum Step {
 /// A set of values of a layer, before ReLU, that the rest of the network maps into `O`.
 ///
 /// ```text
-/// { z : lower_j(x) - below_j ≤ z_j ≤ upper_j(x) + above_j for all j }
+/// { z : ReLU(lower_j(x) - below_j) ≤ ReLU(z_j) ≤ ReLU(upper_j(x) + above_j) for all j }
 /// ```
 ///
 /// for an input `x` of the property; the forms are those of the abstract element of the layer. In
-/// the paper's template `below_j = above_j = χ · step_j`.
+/// the paper's template `below_j = above_j = χ · step_j`, and `ReLU` is not there. What comes behind
+/// the layer sees `ReLU(z)` alone: so a lower end that is never positive bounds nothing, and
+/// a neuron that is never active may be as far below 0 as it likes.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Preimage {
@@ -45,11 +47,12 @@ impl Preimage {
         Self { element, scale, below: slack.clone(), above: slack }
     }
 
-    /// The neurons whose element is seen to be inside the template for all inputs of a region:
-    /// all of them if the element is contained in the preimage.
+    /// The ends of neurons that are seen to be inside the template for all inputs of a region, the
+    /// lower one first: all of them if the element is contained in the preimage.
     ///
     /// ```text
-    /// min over the region of  lower'_j - (lower_j - below_j)  ≥ 0,    and for the upper ends
+    /// min over the region of  lower'_j - (lower_j - below_j)  ≥ 0,   or  lower_j - below_j ≤ 0 on it
+    /// min over the region of  upper_j + above_j - upper'_j  ≥ 0,     or  upper'_j ≤ 0 on it
     /// ```
     ///
     /// Guarantee: sound. The minima of the affine functions are dot products, rounded outward.
@@ -58,15 +61,20 @@ impl Preimage {
     ///
     /// When the element has another number of neurons or inputs.
     #[must_use]
-    pub fn contains(&self, element: &[Envelope], region: &Region) -> Vec<bool> {
+    pub fn contains(&self, element: &[Envelope], region: &Region) -> Vec<[bool; 2]> {
         assert_eq!(element.len(), self.element.len(), "neurons of an element");
         let slack = self.below.iter().zip(&self.above);
         let neurons = element.iter().zip(&self.element).zip(slack);
         neurons
             .map(|((inner, outer), (below, above))| {
-                let lower = least_difference(&inner.lower, &outer.lower, region);
-                let upper = least_difference(&outer.upper, &inner.upper, region);
-                add_down(lower, *below) >= 0.0 && add_down(upper, *above) >= 0.0
+                let lower = || least_difference(&inner.lower, &outer.lower, region);
+                let upper = || least_difference(&outer.upper, &inner.upper, region);
+                let free = sub_up(outer.lower.range(region).upper, *below) <= 0.0;
+                let inactive = inner.upper.range(region).upper <= 0.0;
+                [
+                    free || add_down(lower(), *below) >= 0.0,
+                    inactive || add_down(upper(), *above) >= 0.0,
+                ]
             })
             .collect()
     }

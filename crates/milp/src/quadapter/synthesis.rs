@@ -23,11 +23,15 @@ pub struct Options {
     pub least_fraction: u32,
     /// The most bits after the point.
     pub most_fraction: u32,
-    /// The share of the neurons of a hidden layer that may leave the preimage: 0 as in the paper's
-    /// tables for Quadapter, 0.25 for Quadapter*. The output layer never leaves.
+    /// How often a layer has a bit more where no number of them is enough for the next.
+    pub backtracks: u32,
+    /// The share of the ends of a hidden layer that may leave the preimage, two ends a neuron: 0 as in
+    /// the paper's tables for Quadapter, 0.25 for Quadapter*. The output layer never leaves.
     pub relaxed: f64,
-    /// The share of the neurons of a hidden layer at which the image of a template may leave the
-    /// next one. Above 0 templates are no preimages, and guide the choice of bits alone.
+    /// How often that share is halved where it leaves no strategy.
+    pub halvings: u32,
+    /// Where no template of a layer is a preimage: the share of the neurons at which the image of a
+    /// template may leave the next one. Such templates guide the choice of bits alone.
     pub loose: f64,
     /// How far templates reach.
     pub step: Step,
@@ -43,7 +47,9 @@ impl Default for Options {
         Self {
             least_fraction: 1,
             most_fraction: 16,
+            backtracks: 0,
             relaxed: 0.0,
+            halvings: 0,
             loose: 0.0,
             step: Step::Own,
             time: None,
@@ -53,11 +59,19 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Those of Quadapter*: a quarter of the neurons of each hidden layer may leave, and there
-    /// are 2 bits after the point at least.
+    /// Those of Quadapter*, as the paper has them: a quarter of the ends of each hidden layer may
+    /// leave, and there are 2 bits after the point at least.
+    #[must_use]
+    pub fn quarter() -> Self {
+        Self { least_fraction: 2, relaxed: 0.25, ..Self::default() }
+    }
+
+    /// Those of Quadapter*, and past it: a third of the ends may leave at first, half as many where
+    /// that leaves no strategy, and so on; and where there is no preimage, a template that
+    /// comes close to one is the guide.
     #[must_use]
     pub fn relaxed() -> Self {
-        Self { least_fraction: 2, relaxed: 0.25, ..Self::default() }
+        Self { relaxed: 1.0 / 3.0, halvings: 3, loose: 0.5, ..Self::quarter() }
     }
 
     pub(super) fn check(&self) -> Result<(), SynthesisError> {
@@ -236,9 +250,19 @@ pub fn synthesize(
     let start = Instant::now();
     let outcome = match preimages {
         Ok(preimages) => {
-            let goal = Goal { property, preimages };
-            let found = forward(&chain, &[goal], options, scratch, &watch)?;
-            accept(network, property, found, options)?
+            let goals = [Goal { property, preimages }];
+            let mut tried = *options;
+            loop {
+                let found = forward(&chain, &goals, &tried, scratch, &watch)?;
+                let outcome = accept(network, property, found, options)?;
+                let done =
+                    matches!(outcome, Outcome::Certified { .. } | Outcome::Unknown(Failure::Time));
+                if done || tried.halvings == 0 {
+                    break outcome;
+                }
+                tried.halvings -= 1;
+                tried.relaxed /= 2.0;
+            }
         }
         Err(failure) => Outcome::Unknown(failure),
     };
@@ -309,14 +333,17 @@ pub(super) fn preimages(
     for layer in (0..chain.layers.len() - 1).rev() {
         let element = chain.element(layer, inputs.bounding_box(), scratch)?;
         let next = &chain.layers[layer + 1];
-        let image = match found.last() {
+        let mut image = match found.last() {
             None => Image::of_outputs(inputs, element, step, next, property.outputs()),
-            Some(target) => {
-                let leaving = share(options.loose, next.outputs());
-                Image::of_preimage(inputs, element, step, next, target, leaving)
-            }
+            Some(target) => Image::of_preimage(inputs, element, step, next, target),
         };
-        match method.scaling(&image, scratch, watch)? {
+        let mut scaling = method.scaling(&image, scratch, watch)?;
+        let leaving = share(options.loose, next.outputs());
+        if scaling == Scaling::Empty && leaving > 0 && !found.is_empty() {
+            image = image.with_leaving(leaving);
+            scaling = method.scaling(&image, scratch, watch)?;
+        }
+        match scaling {
             Scaling::Found(scale) => {
                 scales.push(scale);
                 found.push(image.template(scale));

@@ -21,7 +21,7 @@ fn strategies_are_right_on_a_grid() {
         let property = question(&mut rng, &network, 0.03);
         let mut bits = Vec::new();
         for method in [Method::Backward(&abstraction), Method::Balanced(Balanced::default())] {
-            for options in [Options::default(), Options::relaxed()] {
+            for options in [Options::default(), Options::quarter(), Options::relaxed()] {
                 let end = synthesize(&network, &property, &method, &options).unwrap();
                 let Outcome::Certified { strategy, .. } = end.outcome else { continue };
                 solved += 1;
@@ -39,6 +39,33 @@ fn strategies_are_right_on_a_grid() {
         fewer += usize::from(bits.windows(2).any(|pair| pair[0] != pair[1]));
     }
     assert!(solved > 200 && fewer > 0, "{solved} solved");
+}
+
+/// What is found without going back is found with it, and more.
+#[test]
+fn a_bit_more_before_makes_room_behind() {
+    let abstraction = Abstraction::default();
+    let method = Method::Backward(&abstraction);
+    let (mut same, mut more) = (0, 0);
+    for seed in 0..400 {
+        let mut rng = rng(seed);
+        let network = network(&mut rng, &[2, 3, 3, 3]);
+        let property = question(&mut rng, &network, 0.03);
+        let plain = Options { most_fraction: 5, ..Options::default() };
+        let back = Options { backtracks: 6, ..plain };
+        let strategy = |options: &Options| {
+            let end = synthesize(&network, &property, &method, options).unwrap();
+            end.outcome.strategy().cloned()
+        };
+        match (strategy(&plain), strategy(&back)) {
+            (Some(plain), back) => {
+                same += 1;
+                assert_eq!(Some(plain), back, "seed {seed}");
+            }
+            (None, back) => more += usize::from(back.is_some()),
+        }
+    }
+    assert!(same > 100 && more > 0, "{same} found by both, {more} by going back");
 }
 
 /// Images of 3 by 3 pixels, and a network that counts the bright ones below the first row.

@@ -1,9 +1,11 @@
 //! The search over strategies with bounds as its oracle.
 
+mod cost;
 mod floor;
 mod requirement;
 #[cfg(feature = "similarity")]
 mod similar;
+mod tries;
 
 use core::fmt;
 use std::collections::HashMap;
@@ -12,49 +14,14 @@ use std::time::{Duration, Instant};
 use nncert_core::Network;
 use nncert_core::compress::{FixedPointError, FixedPointFormat, LayerFormat};
 
+pub use self::cost::Cost;
+use self::cost::Price;
 pub use self::floor::{Floor, FloorError};
 pub use self::requirement::{Kept, Requirement};
 #[cfg(feature = "similarity")]
 pub use self::similar::Similar;
+use self::tries::Tries;
 use super::{CertifyError, Strategy, SynthesisError, Verdict, fitting_layer};
-
-/// What a strategy costs.
-#[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
-pub enum Cost {
-    /// The sum of `Q` over the layers: their mean, up to a factor. As in the paper's tables.
-    #[default]
-    LayerBits,
-    /// The bits of all weights and biases.
-    TotalBits,
-    /// The largest `Q` of a layer, and the sum where it is the same.
-    LargestBits,
-    /// The user's: a number for each strategy, the sum of bits where it is the same. NaN is dear.
-    Custom(fn(&Network, &Strategy) -> f64),
-}
-
-impl Cost {
-    fn of(self, network: &Network, strategy: &Strategy) -> Price {
-        let sum: u32 = strategy.bits().sum();
-        let first = match self {
-            Self::LayerBits => 0.0,
-            // A strategy of the search has as many layers as the network.
-            Self::TotalBits => {
-                strategy.total_bits(network).map_or(f64::INFINITY, |bits| bits as f64)
-            }
-            Self::LargestBits => f64::from(strategy.largest_bits()),
-            Self::Custom(cost) => {
-                let cost = cost(network, strategy);
-                if cost.is_nan() { f64::INFINITY } else { cost }
-            }
-        };
-        Price(first, sum)
-    }
-}
-
-/// A cost with what breaks ties.
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
-struct Price(f64, u32);
 
 /// How a strategy is searched for.
 #[derive(Clone, Copy, Debug)]
@@ -463,75 +430,6 @@ impl<'a> Search<'a> {
 
 /// How many strategies that served before are tried.
 const SERVED: usize = 6;
-
-/// What was tried for some requirements.
-struct Tries<'t, 'r> {
-    requirements: &'t mut [&'r mut dyn Requirement],
-    /// The order in which they are asked: what failed last comes first.
-    order: Vec<usize>,
-    thorough: bool,
-    /// The verdicts of strategies that do; nothing for those that do not.
-    known: HashMap<Strategy, Option<Vec<Verdict>>>,
-    /// Strategies under which a requirement was not shown.
-    failed: Vec<Strategy>,
-    count: usize,
-    deadline: Option<Instant>,
-}
-
-impl<'t, 'r> Tries<'t, 'r> {
-    fn new(requirements: &'t mut [&'r mut dyn Requirement], deadline: Option<Instant>) -> Self {
-        let order = (0..requirements.len()).collect();
-        let (known, failed) = (HashMap::new(), Vec::new());
-        Self { requirements, order, thorough: false, known, failed, count: 0, deadline }
-    }
-
-    fn is_over(&self) -> bool {
-        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
-    }
-
-    /// From now on requirements are thorough: what failed before is open again.
-    fn make_thorough(&mut self) {
-        self.thorough = true;
-        self.failed.clear();
-        self.known.retain(|_, verdicts| verdicts.is_some());
-    }
-
-    /// Whether a strategy that failed has as many bits everywhere, before the point and after.
-    ///
-    /// Heuristic: more bits are not always better.
-    fn is_hopeless(&self, strategy: &Strategy) -> bool {
-        let covers = |failed: &LayerFormat, format: &LayerFormat| {
-            let (failed, format) = (failed.weight, format.weight);
-            let whole =
-                |format: FixedPointFormat| i64::from(format.bits()) - i64::from(format.fraction());
-            failed.fraction() >= format.fraction() && whole(failed) >= whole(format)
-        };
-        self.failed.iter().any(|failed| {
-            failed
-                .layers
-                .iter()
-                .zip(&strategy.layers)
-                .all(|(failed, format)| covers(failed, format))
-        })
-    }
-
-    fn ask(&mut self, strategy: &Strategy, quantized: &Network) -> Result<bool, SearchError> {
-        let mut verdicts = vec![None; self.requirements.len()];
-        for place in 0..self.order.len() {
-            let index = self.order[place];
-            let verdict = self.requirements[index].verdict(quantized, self.thorough)?;
-            if !matches!(verdict, Verdict::Certified(_)) {
-                self.order[..=place].rotate_right(1);
-                self.failed.push(strategy.clone());
-                self.known.insert(strategy.clone(), None);
-                return Ok(false);
-            }
-            verdicts[index] = Some(verdict);
-        }
-        self.known.insert(strategy.clone(), Some(verdicts.into_iter().flatten().collect()));
-        Ok(true)
-    }
-}
 
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
