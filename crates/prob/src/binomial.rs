@@ -41,12 +41,13 @@ pub(crate) struct TailValue {
     pub(crate) down: f64,
     /// The logarithm of the value, about.
     pub(crate) ln: f64,
-    /// The derivative of that logarithm by `x`, about.
+    /// The derivative of that logarithm by `x`, about: right to the part `error` of it.
     pub(crate) slope: f64,
+    pub(crate) error: f64,
 }
 
 impl TailValue {
-    const NOTHING: Self = Self { up: 1.0, down: 0.0, ln: 0.0, slope: 0.0 };
+    const NOTHING: Self = Self { up: 1.0, down: 0.0, ln: 0.0, slope: 0.0, error: 1.0 };
 }
 
 /// The upper tail `P(Bin(n, x) ≥ k)` as a function of `x`, for `1 ≤ k ≤ n ≤ 2^31`.
@@ -68,6 +69,11 @@ impl UpperTail {
             constant: terms[0].add(terms[1]).add(terms[2]),
             magnitude: terms.iter().map(|term| term.hi.abs()).sum(),
         }
+    }
+
+    /// `P(Bin(n, x) ≥ n - k + 1)`, which is what this tail lacks to 1 at `1 - x`.
+    pub(crate) fn of_rest(&self) -> Self {
+        Self { a: self.b, b: self.a, ..*self }
     }
 
     /// The tail at the probability whose small side this is.
@@ -95,7 +101,7 @@ impl UpperTail {
         let down = (up * (1.0 - width)).max(0.0);
         let plain = exponent.get() + libm::log(fraction);
         let slope = 1.0 / (x.get() * y.get() * fraction);
-        TailValue { up: up.min(1.0), down, ln: plain, slope }
+        TailValue { up: up.min(1.0), down, ln: plain, slope, error: width }
     }
 
     /// An upper convergent of the fraction, and how far, relatively, it may lie below the value for its rounding errors.

@@ -90,6 +90,7 @@ mod incremental;
 mod noise;
 mod norms;
 mod run;
+mod samples;
 mod smoothed;
 #[cfg(feature = "proptest")]
 #[cfg_attr(docsrs, doc(cfg(feature = "proptest")))]
