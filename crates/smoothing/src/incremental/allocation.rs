@@ -157,7 +157,7 @@ impl Curve<'_> {
             _ => cached.successes(),
         };
         let mut hull = vec![(0.0, 0.0)];
-        let sizes = core::iter::successors(Some(FEWEST), |size| size.checked_add(size.div_ceil(2)));
+        let sizes = core::iter::successors(Some(FEWEST), |size| size.checked_mul(2));
         for samples in sizes.take_while(|size| *size <= most) {
             let point = (samples as f64, self.radius(cached, samples, method));
             while let [.., a, b] = hull[..]

@@ -130,8 +130,8 @@ pub(super) const WEIGHTS: [f64; 7] = [1.0 / 32.0, 1.0 / 16.0, 0.125, 0.25, 0.5, 
 /// With so few failures expected among the samples of the changed classifier, new samples say as much as a joint test.
 const CERTAIN: f64 = 0.3;
 
-/// Where the boundary of a joint test is looked at, in parts of its length.
-const PLACES: [f64; 7] = [0.0, 0.1, 0.25, 0.4, 0.6, 0.8, 1.0];
+/// Steps in which the least value on the boundary of a joint test is looked for.
+const STEPS: usize = 2;
 
 /// The critical values of the weights at one level.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -203,16 +203,28 @@ impl Prospect {
 
     /// The method that promises the greatest bound of `q`.
     pub(super) fn best(&self, expected: Expectation) -> Transfer {
-        let weighted = WEIGHTS.map(|weight| Transfer::FisherTwo { weight });
         // Without an agreement the last are new samples, and fewer.
         let others = [Transfer::Fresh, Transfer::FisherThree, Transfer::Replay];
         let others = &others[..if self.known > 0.0 { 3 } else { 2 }];
         let mut best = (Transfer::Fresh, 0.0);
-        for method in others.iter().chain(&weighted) {
-            let bound = self.promise(*method, expected);
-            if bound > best.1 {
-                best = (*method, bound);
+        let mut consider = |method| {
+            let bound = self.promise(method, expected);
+            let better = bound > best.1;
+            if better {
+                best = (method, bound);
             }
+            better
+        };
+        others.iter().for_each(|method| {
+            consider(*method);
+        });
+        // What a weight promises rises up to the best one, and falls after it.
+        let promises = WEIGHTS.map(|weight| Transfer::FisherTwo { weight });
+        let middle = WEIGHTS.len() / 2;
+        consider(promises[middle]);
+        let rising = promises[middle + 1..].iter().take_while(|method| consider(**method)).count();
+        if rising == 0 {
+            promises[..middle].iter().rev().take_while(|method| consider(**method)).count();
         }
         best.0
     }
@@ -239,12 +251,28 @@ impl Prospect {
                 // A p-value of the original a thousand times below the level is rejected whatever its weight.
                 let end = far.min(7.0 - libm::log(alpha));
                 let hits = (self.drawn() as f64).min(p * cached);
-                let at = |place: f64| {
-                    let s = place * end;
+                let at = |s: f64| {
                     let stays = lower(1.0 - lost, hits, libm::exp(-weight * (far - s)));
                     lower(p, cached, libm::exp(-s)) * stays
                 };
-                PLACES.into_iter().map(at).fold(1.0, f64::min)
+                // The logarithm is convex: what is least lies on the lower side of each middle.
+                let (mut low, mut middle, mut high) = (0.0, 0.5 * end, end);
+                let mut least = at(middle);
+                for _ in 0..STEPS {
+                    let (left, right) = (f64::midpoint(low, middle), f64::midpoint(middle, high));
+                    let below = at(left);
+                    if below < least {
+                        (high, middle, least) = (middle, left, below);
+                        continue;
+                    }
+                    let above = at(right);
+                    if above < least {
+                        (low, middle, least) = (middle, right, above);
+                    } else {
+                        (low, high) = (left, right);
+                    }
+                }
+                least
             }
             Transfer::FisherThree => {
                 let (third, drawn) = (alpha / 3.0, self.drawn() as f64);
