@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::Report;
 use crate::chart::{Axis, Chart, Mark, Series};
-use crate::measure::smoothing::{Cell, Point, Size, Study};
+use crate::measure::smoothing::{Cell, Coverage, Point, RUNS, Size, Study};
 use crate::verb::Error;
 
 pub(super) fn report(data: &Path, size: &Size) -> Result<Report, Error> {
@@ -25,6 +25,8 @@ pub(super) fn report(data: &Path, size: &Size) -> Result<Report, Error> {
         }
     }
     report += &zeta(&study.cells);
+    let coverage = Coverage::run(size.runs.unwrap_or(RUNS))?;
+    let _ = write!(report, "\n## Coverage\n\n{}{COVERAGE}{}", coverage.text(), coverage.table());
     report += "\n## Throughput\n\nNoise and classification in f32, batches of 1000.\n\n";
     for figure in &study.throughput {
         let _ = writeln!(report, "- {figure}");
@@ -65,6 +67,12 @@ one thread. In the paper, ResNet-20 at σ = 0.25: IRS 1.37 (fp16), 1.29 (bf16), 
 
 | model | σ | copy | inputs | IRS, evaluations | ours, evaluations | p known | ours by IRS | IRS, seconds | ours, seconds | spared by bounds |
 |---|---|---|---|---|---|---|---|---|---|---|
+";
+
+const COVERAGE: &str = " Every method must stay at or below the level. Bounds for a probability from counts \
+(Clopper and Pearson, sequences, looks, ratio tests, and the joint bounds) are checked exactly, over all outcomes, in the tests of \
+`nncert-prob`. By itself: `cargo xtask measure coverage`.
+
 ";
 
 fn table(cells: &[Cell]) -> String {
