@@ -142,6 +142,7 @@ pub(super) fn run(subject: &Subject) -> Result<Vec<Cell>, Error> {
     for &sigma in subject.sigmas {
         let smoothing = Smoothing::new(Noise::Gaussian, sigma, 2024).map_err(failed)?;
         let f = NetworkClassifier::new(&subject.network).map_err(failed)?;
+        let subject = &subject.at(&f, &smoothing)?;
         let smoothed = Smoothed::new(f, smoothing.clone()).map_err(failed)?;
         let mut cache = Cache::new(&smoothed);
         let record = RecordOptions {
