@@ -107,18 +107,19 @@ impl UpperTail {
     /// An upper convergent of the fraction, and how far, relatively, it may lie below the value for its rounding errors.
     fn fraction(&self, x: f64, excess: f64) -> (f64, f64) {
         let (a, b) = (self.a, self.b);
-        let beta = |m: f64| {
-            m + m * (b - m) * x / (a + 2.0 * m - 1.0)
-                + (a + m) * (excess + m * (2.0 - x)) / (a + 2.0 * m + 1.0)
-        };
         // Numerators and denominators of the convergents 1/β₀, 1/(β₀ + α₁/β₁), …
         let beta_0 = a * excess / (a + 1.0);
         let (mut p0, mut p1, mut q0, mut q1) = (0.0, 1.0, 1.0, beta_0);
         let (mut previous, mut m) = (1.0 / beta_0, 1.0);
+        // 1/(a + 2m - 1), which the step before needs too.
+        let mut before = 1.0 / (a + 1.0);
+        let square = x * x;
         loop {
-            let d = a + 2.0 * m - 1.0;
-            let alpha = ((a + m - 1.0) / d) * ((a + b + m - 1.0) / d) * (m * (b - m)) * (x * x);
-            let step = beta(m);
+            let after = 1.0 / (a + 2.0 * m + 1.0);
+            let rest = m * (b - m);
+            let alpha = ((a + m - 1.0) * before) * ((a + b + m - 1.0) * before) * rest * square;
+            let step = m + rest * x * before + (a + m) * (excess + m * (2.0 - x)) * after;
+            before = after;
             if alpha <= 0.0 {
                 // The fraction ends: the convergent before is the value.
                 return (previous, (m + 2.0) * STEP_ERROR);
