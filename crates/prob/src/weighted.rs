@@ -110,11 +110,8 @@ impl Region {
             if done || ratio.is_nan() {
                 break;
             }
-            if ratio < 0.0 {
-                low = (s, Some(ratio))
-            } else {
-                high = (s, Some(ratio))
-            }
+            let end_to_move = if ratio < 0.0 { &mut low } else { &mut high };
+            *end_to_move = (s, Some(ratio));
             s = match (low.1, high.1) {
                 // The ratio is about linear in the logarithm of A.
                 (Some(under), Some(over)) => {

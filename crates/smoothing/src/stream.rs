@@ -178,7 +178,7 @@ mod tests {
     /// Against another implementation, for streams and blocks in any order.
     #[test]
     fn words_are_those_of_chacha() {
-        let streams = Streams::new(1 << 40 | 7, 2, Purpose::Certification);
+        let streams = Streams::new((1 << 40) | 7, 2, Purpose::Certification);
         let mut key = [0; 32];
         for (bytes, word) in key.chunks_exact_mut(4).zip(streams.key) {
             bytes.copy_from_slice(&word.to_le_bytes());
@@ -186,7 +186,7 @@ mod tests {
         let mut oracle = ChaCha8Rng::from_seed(key);
         let places: [Place; LANES] = core::array::from_fn(|lane| {
             let lane = lane as u64;
-            Place { stream: lane * lane << 30 | 5, block: (lane * 7 % 16) << (2 * lane) }
+            Place { stream: ((lane * lane) << 30) | 5, block: (lane * 7 % 16) << (2 * lane) }
         });
         let found = streams.blocks(&places);
         let mut at = |place: Place, word: usize| {
