@@ -5,7 +5,7 @@ use std::hint::black_box;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use nncert_prob::{
     Count, Probability, SidedProbability, clopper_pearson_lower, fisher_three_lower,
-    fisher_two_lower, normal_quantile_down, sequence_lower,
+    fisher_two_lower, normal_quantile_down, sequence_lower, weighted_fisher_lower,
 };
 
 fn count(successes: u64, trials: u64) -> Count {
@@ -33,6 +33,9 @@ fn statistics(criterion: &mut Criterion) {
     });
     criterion.bench_function("fisher_two_lower", |b| {
         b.iter(|| fisher_two_lower(black_box(cached), lost, alpha));
+    });
+    criterion.bench_function("weighted_fisher_lower/0.25", |b| {
+        b.iter(|| weighted_fisher_lower(black_box(cached), lost, 0.25, alpha));
     });
     criterion.bench_function("fisher_three_lower", |b| {
         b.iter(|| fisher_three_lower(black_box(cached), lost, gained, alpha));

@@ -41,12 +41,13 @@ pub(crate) struct TailValue {
     pub(crate) down: f64,
     /// The logarithm of the value, about.
     pub(crate) ln: f64,
-    /// The derivative of that logarithm by `x`, about.
+    /// The derivative of that logarithm by `x`, about: right to the part `error` of it.
     pub(crate) slope: f64,
+    pub(crate) error: f64,
 }
 
 impl TailValue {
-    const NOTHING: Self = Self { up: 1.0, down: 0.0, ln: 0.0, slope: 0.0 };
+    const NOTHING: Self = Self { up: 1.0, down: 0.0, ln: 0.0, slope: 0.0, error: 1.0 };
 }
 
 /// The upper tail `P(Bin(n, x) ≥ k)` as a function of `x`, for `1 ≤ k ≤ n ≤ 2^31`.
@@ -68,6 +69,11 @@ impl UpperTail {
             constant: terms[0].add(terms[1]).add(terms[2]),
             magnitude: terms.iter().map(|term| term.hi.abs()).sum(),
         }
+    }
+
+    /// `P(Bin(n, x) ≥ n - k + 1)`, which is what this tail lacks to 1 at `1 - x`.
+    pub(crate) fn of_rest(&self) -> Self {
+        Self { a: self.b, b: self.a, ..*self }
     }
 
     /// The tail at the probability whose small side this is.
@@ -95,24 +101,25 @@ impl UpperTail {
         let down = (up * (1.0 - width)).max(0.0);
         let plain = exponent.get() + libm::log(fraction);
         let slope = 1.0 / (x.get() * y.get() * fraction);
-        TailValue { up: up.min(1.0), down, ln: plain, slope }
+        TailValue { up: up.min(1.0), down, ln: plain, slope, error: width }
     }
 
     /// An upper convergent of the fraction, and how far, relatively, it may lie below the value for its rounding errors.
     fn fraction(&self, x: f64, excess: f64) -> (f64, f64) {
         let (a, b) = (self.a, self.b);
-        let beta = |m: f64| {
-            m + m * (b - m) * x / (a + 2.0 * m - 1.0)
-                + (a + m) * (excess + m * (2.0 - x)) / (a + 2.0 * m + 1.0)
-        };
         // Numerators and denominators of the convergents 1/β₀, 1/(β₀ + α₁/β₁), …
         let beta_0 = a * excess / (a + 1.0);
         let (mut p0, mut p1, mut q0, mut q1) = (0.0, 1.0, 1.0, beta_0);
         let (mut previous, mut m) = (1.0 / beta_0, 1.0);
+        // 1/(a + 2m - 1), which the step before needs too.
+        let mut before = 1.0 / (a + 1.0);
+        let square = x * x;
         loop {
-            let d = a + 2.0 * m - 1.0;
-            let alpha = ((a + m - 1.0) / d) * ((a + b + m - 1.0) / d) * (m * (b - m)) * (x * x);
-            let step = beta(m);
+            let after = 1.0 / (a + 2.0 * m + 1.0);
+            let rest = m * (b - m);
+            let alpha = ((a + m - 1.0) * before) * ((a + b + m - 1.0) * before) * rest * square;
+            let step = m + rest * x * before + (a + m) * (excess + m * (2.0 - x)) * after;
+            before = after;
             if alpha <= 0.0 {
                 // The fraction ends: the convergent before is the value.
                 return (previous, (m + 2.0) * STEP_ERROR);

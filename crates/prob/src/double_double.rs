@@ -151,26 +151,27 @@ pub(crate) fn ln_factorial(n: u64) -> DoubleDouble {
     let series = STIRLING
         .iter()
         .rev()
-        .fold(DoubleDouble::ZERO, |sum, &(numerator, denominator)| {
-            let term = DoubleDouble::new(numerator).div(DoubleDouble::new(denominator));
-            sum.mul(square).add(term)
-        })
+        .fold(DoubleDouble::ZERO, |sum, &term| sum.mul(square).add(term))
         .mul(reciprocal);
     x.add(DoubleDouble::new(0.5)).mul(x.ln()).sub(x).add(HALF_LN_2_PI).add(series)
 }
 
-/// `B₂ⱼ/(2j(2j - 1))` as fractions. At n = 32 the term left out is 5e-29 of the sum.
-const STIRLING: [(f64, f64); 9] = [
-    (1.0, 12.0),
-    (-1.0, 360.0),
-    (1.0, 1260.0),
-    (-1.0, 1680.0),
-    (1.0, 1188.0),
-    (-691.0, 360_360.0),
-    (1.0, 156.0),
-    (-3617.0, 122_400.0),
-    (43867.0, 244_188.0),
+/// `B₂ⱼ/(2j(2j - 1))` . At n = 32 the term left out is 5e-29 of the sum.
+const STIRLING: [DoubleDouble; 9] = [
+    fraction(1.0, 12.0),
+    fraction(-1.0, 360.0),
+    fraction(1.0, 1260.0),
+    fraction(-1.0, 1680.0),
+    fraction(1.0, 1188.0),
+    fraction(-691.0, 360_360.0),
+    fraction(1.0, 156.0),
+    fraction(-3617.0, 122_400.0),
+    fraction(43867.0, 244_188.0),
 ];
+
+const fn fraction(numerator: f64, denominator: f64) -> DoubleDouble {
+    DoubleDouble::new(numerator).div(DoubleDouble::new(denominator))
+}
 
 /// `½ ln 2π`.
 const HALF_LN_2_PI: DoubleDouble = DoubleDouble {

@@ -1,37 +1,37 @@
 //! The joint bound for a changed classifier from two p-values of different weight.
 //!
-//! Let `Q(k, n; s)` be the `x` with `P(Bin(n, x) ≥ k) = e^(-s)`. What the weighted product of p-values does not reject lies above the curve
+//! With `a = ln p`, `b = ln(1 - u)`, `A = -ln P(Bin(n, p) ≥ k)`, `B = -ln P(Bin(m, u) ≤ d)`, what the weighted product of p-values does not
+//! reject is
 //!
 //! ```text
-//! q(s) = Q(k, n; s) · Q(m - d, m; t - w s),    0 ≤ s ≤ min(t/w, S)
+//! w A(a) + B(b) ≤ t,    A(a) ≤ S,    and  ln q ≥ a + b
 //! ```
 //!
-//! and `h = ln q` is convex in `s`: a beta law is log-concave in `ln x` as well, for its density is `x^k(1-x)^(n-k)` there up to a
-//! constant, so that by Prékopa's theorem `-s` is a concave function of `ln Q`, and `ln Q` a convex one of `s`. Lines through two points of a
-//! convex function bound it outside of them; a dozen points enclose the least value closely.
+//! `A` and `B` are convex and fall: a beta law is log-concave in `ln x` as well, for its density is `x^k(1-x)^(n-k)` there up to a
+//! constant, so that by Prékopa's theorem its distribution function is. So tangents lie below them, and one tangent of each bounds the region by
+//! a half-plane. Where the two slopes are in the ratio `1/w`, it touches the region at the least `a + b`; any others are as sound.
 //!
 //! # References
 //! 1. A. Prékopa, *On logarithmic concave measures and functions*, Acta Scientiarum Mathematicarum 34, 1973.
 //! 2. I. Good, *On the weighted combination of significance tests*, JRSS B 17, 1955.
 
-use crate::clopper_pearson::{
-    clopper_pearson_approximate, clopper_pearson_enclosed, clopper_pearson_lower,
-};
+use crate::binomial::UpperTail;
+use crate::clopper_pearson::approximate_side;
 use crate::counts::Count;
 use crate::fisher::weighted_fisher_critical;
 use crate::incremental::from_both;
 use crate::probability::Probability;
-use crate::rounding::{add_down, add_up, exp_up, ln_up, sub_down};
+use crate::rounding::{ln_up, sub_down};
 use crate::sided::SidedProbability;
 
 /// The part of the level for a p-value of the original so small that no weight forgives it.
 const REST: f64 = 1.0 / 1024.0;
 
-/// Points of the curve, at most. The bound is sound with any number of them.
-const MAX_POINTS: usize = 20;
+/// Pairs of tangents, at most. The bound is sound with any of them.
+const MAX_PAIRS: usize = 10;
 
-/// The search ends when the least value is known to this part of its distance from the estimate.
-const CLOSE: f64 = 6e-3;
+/// The search ends when the slopes are this near to the right ratio.
+const CLOSE: f64 = 3e-3;
 
 /// Relative error of the few operations on logarithms and lines.
 const LINE_ERROR: f64 = 64.0 * f64::EPSILON;
@@ -44,7 +44,7 @@ const LINE_ERROR: f64 = 64.0 * f64::EPSILON;
 ///
 /// `cached` is `k` of `n`, where the original answers `c`; `lost` is `d` of `m`, where it does and the changed one does not.
 /// At weight 1 it is [`fisher_two_lower`](crate::fisher_two_lower), about. The smaller the weight, the more of the level is for `u`: right where
-/// `n` is large beside `m`. The weight must not depend on the two counts; it may depend on `m` and `n`. It takes some 0.1 ms.
+/// `n` is large beside `m`. The weight must not depend on the two counts; it may depend on `m` and `n`. It takes some 10 µs.
 ///
 /// Guarantee: sound, false with a probability of at most `α`. Which samples are evaluated may depend on the labels of the original, but not
 /// on those of the changed classifier.
@@ -76,166 +76,154 @@ pub fn weighted_fisher_lower(
     if cached.successes() == 0 || kept.successes() == 0 || !(t.is_finite() && longest.is_finite()) {
         return SidedProbability::ZERO;
     }
-    // A little more than t/w, so that a little more is not rejected.
-    let far = (t / weight).next_up();
-    let least = Curve { cached, kept, weight, far }.least(far.min(longest));
+    let region = Region { cached: Tail::new(cached), kept: Tail::new(kept), weight, t, longest };
+    let least = region.least();
     let loss = (-libm::expm1(least) * (1.0 + LINE_ERROR)).max(0.0);
     from_both(sub_down(1.0, loss.next_up()), loss.next_up())
 }
 
-/// The boundary of what is not rejected.
-struct Curve {
-    cached: Count,
-    kept: Count,
+/// What is not rejected.
+struct Region {
+    cached: Tail,
+    kept: Tail,
     weight: f64,
-    /// `t/w`.
-    far: f64,
+    t: f64,
+    /// `S`.
+    longest: f64,
 }
 
-/// `h` at one place, enclosed, and what its two summands are at least.
-#[derive(Clone, Copy, Debug)]
-struct Point {
-    s: f64,
-    low: f64,
-    high: f64,
-    first: f64,
-    second: f64,
-}
-
-impl Curve {
-    /// A lower bound of `h`.
-    fn least(&self, end: f64) -> f64 {
-        let near = self.nearly_least(end);
-        let step = 0.08 * end;
-        let mut places = vec![0.0, near - step, near, near + step, end];
-        places.retain(|s| (0.0..=end).contains(s));
-        places.sort_by(f64::total_cmp);
-        places.dedup();
-        let mut points: Vec<Point> = places.into_iter().map(|s| self.point(s)).collect();
-        let share = |count: Count| count.successes() as f64 / count.trials() as f64;
-        let estimate = libm::log(share(self.cached)) + libm::log(share(self.kept));
-        loop {
-            let bounds = (0..points.len() - 1).map(|left| (between(&points, left), left));
-            let worst = bounds.min_by(|a, b| a.0.total_cmp(&b.0));
-            let Some((bound, left)) = worst else { return f64::NEG_INFINITY };
-            let best = points.iter().map(|point| point.low).fold(0.0, f64::min);
-            let middle = 0.5 * (points[left].s + points[left + 1].s);
-            let divisible = points[left].s < middle && middle < points[left + 1].s;
-            if best - bound <= CLOSE * (estimate - best) || points.len() >= MAX_POINTS || !divisible
-            {
-                return bound.min(best);
+impl Region {
+    /// A lower bound of `a + b`.
+    fn least(&self) -> f64 {
+        let Self { weight, t, .. } = *self;
+        let (start, end) = self.ends();
+        let mut best = f64::NEG_INFINITY;
+        // The values of A at which its slope was too small, and too great; and the logarithms of the ratios.
+        let (mut low, mut high) = ((start, None), (end, None));
+        let mut s = (start * end).sqrt().max(0.25 * end);
+        for _ in 0..MAX_PAIRS {
+            let (a, b) = (self.cached.tangent(s), self.kept.tangent(t - weight * s));
+            let (Some(a), Some(b)) = (a, b) else { break };
+            best = best.max(self.bound(&a, &b));
+            let ratio = libm::log(weight * a.slope / b.slope);
+            let done = ratio.abs() < CLOSE || ratio < 0.0 && s >= end || ratio > 0.0 && s <= start;
+            if done || ratio.is_nan() {
+                break;
             }
-            points.insert(left + 1, self.point(middle));
-        }
-    }
-
-    /// Where `h` is about least; enters no bound but as a place to look at.
-    fn nearly_least(&self, end: f64) -> f64 {
-        let value = |s: f64| {
-            let at = |count: Count, s: f64| {
-                let (k, n) = (count.successes() as f64, count.trials() as f64);
-                libm::log(clopper_pearson_approximate(k, n, libm::exp(-s)))
+            let end_to_move = if ratio < 0.0 { &mut low } else { &mut high };
+            *end_to_move = (s, Some(ratio));
+            s = match (low.1, high.1) {
+                // The ratio is about linear in the logarithm of A.
+                (Some(under), Some(over)) => {
+                    let share = (under / (under - over)).clamp(0.05, 0.95);
+                    low.0 * libm::exp(share * libm::log(high.0 / low.0))
+                }
+                // Slopes grow as roots of the values, about: those of a normal law.
+                _ => {
+                    let x = (weight * a.slope).powi(2) / s;
+                    let y = b.slope.powi(2) / (t - weight * s);
+                    let guess = y * t / (x + weight * y);
+                    if guess > low.0 && guess < high.0 {
+                        guess
+                    } else if ratio < 0.0 {
+                        end
+                    } else {
+                        start
+                    }
+                }
             };
-            at(self.cached, s) + at(self.kept, self.weight * (self.far - s))
+        }
+        best
+    }
+
+    /// The least and the greatest `A` that are worth a look; `B` is not 0 there.
+    fn ends(&self) -> (f64, f64) {
+        let end = self.longest.min((1.0 - LEAST_PART) * self.t / self.weight);
+        (LEAST_PART * end, end)
+    }
+
+    /// What a pair of tangents says of `a + b`.
+    ///
+    /// ```text
+    /// α (a - a₀) + β (b - b₀) ≥ -g,    g = t - w A(a₀) - B(b₀),    α = w |A'(a₀)|,  β = |B'(b₀)|
+    /// a + b - a₀ - b₀ ≥ -g/β - (1 - α/β)(a₀ - a)    for α ≤ β,    a₀ - a ≤ (S - A(a₀))/|A'(a₀)|
+    /// ```
+    fn bound(&self, a: &Tangent, b: &Tangent) -> f64 {
+        let Self { weight, t, longest, .. } = *self;
+        let most = longest.min((t / weight).next_up());
+        let slopes = (weight * a.slope, b.slope);
+        // A slope is off by this part of it, over all of the region.
+        let error = a.error.max(b.error);
+        let reach = (a.place.abs() + 2.0 * most / a.slope, b.place.abs() + 2.0 * t / b.slope);
+        let slack = error * (slopes.0 * reach.0 + slopes.1 * reach.1);
+        let g = t - weight * a.value - b.value + slack;
+        let far = |most: f64, of: &Tangent| {
+            (most - of.value).max(0.0) / (of.slope * (1.0 - of.error)) * (1.0 + LINE_ERROR)
         };
-        const GOLDEN: f64 = 0.618_033_988_749_894_8;
-        let (mut low, mut high) = (0.0, end);
-        let (mut a, mut b) = (high - GOLDEN * (high - low), low + GOLDEN * (high - low));
-        let (mut at_a, mut at_b) = (value(a), value(b));
-        for _ in 0..8 {
-            if at_a < at_b {
-                (high, b, at_b) = (b, a, at_a);
-                a = high - GOLDEN * (high - low);
-                at_a = value(a);
-            } else {
-                (low, a, at_a) = (a, b, at_b);
-                b = low + GOLDEN * (high - low);
-                at_b = value(b);
-            }
+        let (slope, apart) = if slopes.0 <= slopes.1 {
+            (slopes.1, (1.0 - slopes.0 / slopes.1 + LINE_ERROR) * far(most, a))
+        } else {
+            (slopes.0, (1.0 - slopes.1 / slopes.0 + LINE_ERROR) * far(t, b))
+        };
+        let sizes = a.place.abs() + b.place.abs() + apart;
+        let rounding = LINE_ERROR * (sizes + (t + weight * a.value + b.value + slack) / slope);
+        let bound = a.place + b.place - g / slope - apart - rounding;
+        if bound.is_nan() { f64::NEG_INFINITY } else { bound }
+    }
+}
+
+/// Places next to the ends, in parts of their distance, are not looked at.
+const LEAST_PART: f64 = 1e-3;
+
+/// `-ln P(Bin(n, x) ≥ k)` as a function of `ln x`.
+struct Tail {
+    count: Count,
+    upper: UpperTail,
+}
+
+/// A line below it.
+#[derive(Clone, Copy, Debug)]
+struct Tangent {
+    /// `ln x`.
+    place: f64,
+    /// A lower bound of the value there.
+    value: f64,
+    /// How fast it falls, about: right to this part of it.
+    slope: f64,
+    error: f64,
+}
+
+impl Tail {
+    /// For `1 ≤ k`.
+    fn new(count: Count) -> Self {
+        Self { count, upper: UpperTail::new(count.successes(), count.trials()) }
+    }
+
+    /// Where the value is about `s`.
+    fn tangent(&self, s: f64) -> Option<Tangent> {
+        let (side, of_complement) = approximate_side(self.count, libm::exp(-s));
+        let (ln, x) =
+            if of_complement { (libm::log1p(-side), 1.0 - side) } else { (libm::log(side), side) };
+        let direct = self.upper.at(side, of_complement);
+        if direct.down > 0.0 {
+            let (value, slope) = ((-ln_up(direct.up)).max(0.0), x * direct.slope);
+            return Tangent { place: ln, value, slope, error: direct.error }.valid();
         }
-        0.5 * (low + high)
-    }
-
-    fn point(&self, s: f64) -> Point {
-        // Two roundings; at the end it is 0 exactly.
-        let rest = self.weight * (self.far - s);
-        let first = enclosed_ln(self.cached, s, s);
-        let ends = [1.0 - 4.0 * f64::EPSILON, 1.0 + 4.0 * f64::EPSILON].map(|error| rest * error);
-        let second = enclosed_ln(self.kept, ends[0], ends[1]);
-        Point {
-            s,
-            low: add_down(first.0, second.0),
-            high: add_up(first.1, second.1),
-            first: first.0,
-            second: second.0,
-        }
+        // Right of the mean: P(Bin(n, x) ≥ k) = 1 - P(Bin(n, 1 - x) ≥ n - k + 1).
+        let rest = self.upper.of_rest().at(side, !of_complement);
+        let value = -libm::log1p(-rest.down) * (1.0 - LINE_ERROR);
+        let slope = x * rest.slope * rest.up / (1.0 - rest.up);
+        // The rest is off by a part of itself, and so is what it is taken from.
+        let error = 4.0 * rest.error / (1.0 - rest.up);
+        Tangent { place: ln, value, slope, error }.valid()
     }
 }
 
-/// A lower bound of `h` between a point and the next.
-fn between(points: &[Point], left: usize) -> f64 {
-    let (a, b) = (points[left], points[left + 1]);
-    // Q falls with s: each factor is at least what it is at its far end.
-    let apart = add_down(b.first, a.second);
-    let width = b.s - a.s;
-    // How fast h falls to the right of a, and to the left of b, at most.
-    let falls = |near: Point, far: Point| {
-        let slope = (near.low - far.high) / (near.s - far.s).abs();
-        let error = LINE_ERROR * (near.low.abs() + far.high.abs()) / (near.s - far.s).abs();
-        (error - slope).max(0.0)
-    };
-    let from_left = left.checked_sub(1).map_or(f64::INFINITY, |before| falls(a, points[before]));
-    let from_right = points.get(left + 2).map_or(f64::INFINITY, |after| falls(b, *after));
-    // The least value of the greater of two lines, one falling to the right, one to the left.
-    let met = match (from_left.is_finite(), from_right.is_finite()) {
-        (true, true) if from_left + from_right > 0.0 => {
-            // Anywhere between, the lines are at least their mean with these weights.
-            let share = from_right / (from_left + from_right);
-            let mean = share * a.low + (1.0 - share) * b.low;
-            let drop = from_left * from_right / (from_left + from_right) * width;
-            let line = (mean - drop).max((a.low - from_left * width).min(b.low));
-            let line = line.min(a.low).min(b.low);
-            line - LINE_ERROR * (a.low.abs() + b.low.abs() + drop + line.abs())
-        }
-        (true, true) => a.low.min(b.low),
-        (true, false) => (a.low - from_left * width).next_down() - LINE_ERROR * a.low.abs(),
-        (false, true) => (b.low - from_right * width).next_down() - LINE_ERROR * b.low.abs(),
-        (false, false) => f64::NEG_INFINITY,
-    };
-    if met.is_nan() { apart } else { met.max(apart) }
-}
-
-/// `ln Q`: a lower bound at `most`, and an upper bound at `least`; `Q` falls with `s`.
-fn enclosed_ln(count: Count, least: f64, most: f64) -> (f64, f64) {
-    let low = enclosed(count, most).0;
-    let high = if least == most { enclosed(count, most).1 } else { enclosed(count, least).1 };
-    (ln(low) * (1.0 + LINE_ERROR), (ln(high) * (1.0 - LINE_ERROR)).min(0.0))
-}
-
-/// `Q(k, n; s)`, enclosed, for `1 ≤ k`.
-fn enclosed(count: Count, s: f64) -> (SidedProbability, SidedProbability) {
-    if s <= 0.0 {
-        return (SidedProbability::ONE, SidedProbability::ONE);
+impl Tangent {
+    fn valid(self) -> Option<Self> {
+        let Self { place, value, slope, error } = self;
+        let fine = place.is_finite() && value.is_finite() && slope.is_finite();
+        let error = error + LINE_ERROR;
+        (fine && slope > 0.0 && error < 0.25).then_some(Self { error, ..self })
     }
-    let at = |level: f64| Probability::from_upper_bound(level.max(0.0));
-    // Some ulps to the other side.
-    let below = |value: f64| value * (1.0 - 8.0 * f64::EPSILON);
-    let level = exp_up(-s);
-    if level <= 0.5 {
-        return clopper_pearson_enclosed(count, at(below(level)), at(level));
-    }
-    // P(Bin(n, x) ≥ k) = 1 - P(Bin(n, 1 - x) ≥ n - k + 1).
-    let Ok(missed) = Count::new(count.failures() + 1, count.trials()) else {
-        return (SidedProbability::ZERO, SidedProbability::ONE);
-    };
-    let rest = -libm::expm1(-s) * (1.0 + 4.0 * f64::EPSILON);
-    let (least, most) = clopper_pearson_enclosed(missed, at(below(rest)), at(rest));
-    // Above one half nothing is evaluated; the bound for one half is below.
-    let low = if rest <= 0.5 { most.complement() } else { clopper_pearson_lower(count, at(0.5)) };
-    (low, least.complement())
-}
-
-fn ln(p: SidedProbability) -> f64 {
-    let (side, of_complement) = p.small_side();
-    if of_complement { libm::log1p(-side) } else { libm::log(side) }
 }

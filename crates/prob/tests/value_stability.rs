@@ -86,8 +86,8 @@ fn bounds_of_counts_keep_their_bits() {
             "3fd9a1720ec09785 true",
             "3f7c3258ae63af43 false",
             "3fbd19aca931e4db true",
-            "3fc039467a6fee6a true",
-            "3fc04ff2820343ac true",
+            "3fc03621e7291e5d true",
+            "3fc04ea44ed5ac0b true",
             "3fc008597d2698d3 true",
         ]
     );

@@ -62,10 +62,9 @@ impl GridLaw {
         Self { half, lower, upper, short_lower, short_upper, guide }
     }
 
-    /// The next number, or `None` when it is undecided.
+    /// The number that begins with a word, and goes on with others if it must; `None` when it is undecided.
     #[inline]
-    pub(crate) fn sample(&self, words: &mut Words) -> Option<i32> {
-        let first = words.next();
+    pub(crate) fn number(&self, first: u32, words: &mut Words<'_>) -> Option<i32> {
         let mut index = self.guide[(first >> (32 - GUIDE_BITS)) as usize] as usize;
         while let Some(threshold) = self.short_lower.get(index) {
             if first < *threshold {
@@ -82,7 +81,7 @@ impl GridLaw {
 
     /// With 64 digits.
     #[cold]
-    fn longer(&self, first: u32, words: &mut Words) -> Option<i32> {
+    fn longer(&self, first: u32, words: &mut Words<'_>) -> Option<i32> {
         self.decide(u64::from(first) << 32 | u64::from(words.next()))
     }
 
@@ -150,10 +149,11 @@ mod tests {
             assert!(law.lower.iter().zip(&law.upper).all(|(low, up)| low < up));
             let streams = Streams::new(3, 0, Purpose::Fresh);
             for index in 0..200 {
-                let (mut words, mut again) = (streams.sample(index), streams.sample(index));
+                let (mut words, mut spare) = (streams.spare(index), streams.spare(!index));
                 for _ in 0..100 {
-                    let number = law.sample(&mut words);
-                    let first = again.next();
+                    let first = words.next();
+                    let mut again = spare.clone();
+                    let number = law.number(first, &mut spare);
                     // Both ends of the step of 32 digits.
                     let ends = [0, u32::MAX].map(|rest| u64::from(first) << 32 | u64::from(rest));
                     let ends = ends.map(|digits| law.decide(digits));
@@ -189,9 +189,9 @@ mod tests {
         let streams = Streams::new(11, 0, Purpose::Fresh);
         let (mut counts, mut n) = ([0_u64; 21], 0.0);
         for index in 0..2_000 {
-            let mut words = streams.sample(index);
+            let (mut words, mut spare) = (streams.spare(index), streams.spare(!index));
             for _ in 0..500 {
-                let number = law.sample(&mut words).unwrap();
+                let number = law.number(words.next(), &mut spare).unwrap();
                 counts[(number + 10).clamp(0, 20) as usize] += 1;
                 n += 1.0;
             }

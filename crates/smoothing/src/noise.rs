@@ -5,10 +5,11 @@ use std::sync::Arc;
 use crate::SmoothingError;
 use crate::gaussian::Ziggurat;
 use crate::grid::{DEVIATIONS, GridLaw};
-use crate::stream::{Purpose, Streams, Words};
+use crate::samples::Samples;
+use crate::stream::Purpose;
 
 /// Inputs beyond this are refused; sums and steps of the grid are then exact where they have to be.
-const MAX_VALUE: f64 = 1e6;
+pub(crate) const MAX_VALUE: f64 = 1e6;
 
 /// The most levels of a grid.
 const MAX_LEVELS: u32 = 1 << 20;
@@ -63,7 +64,7 @@ pub struct Smoothing {
 }
 
 #[derive(Clone, Debug)]
-enum Law {
+pub(crate) enum Law {
     Gaussian(&'static Ziggurat),
     Grid(Arc<GridLaw>),
 }
@@ -123,6 +124,11 @@ impl Smoothing {
         self.seed
     }
 
+    /// How one number is drawn.
+    pub(crate) fn law(&self) -> &Law {
+        &self.law
+    }
+
     /// What a classifier sees as sample `index` of an input, among those that are counted for a certificate; `None` when a number of
     /// the grid is undecided (next to never), which counts as a failure.
     ///
@@ -131,109 +137,9 @@ impl Smoothing {
     pub fn sample(&self, input: Input<'_>, index: u64) -> Result<Option<Vec<f32>>, SmoothingError> {
         let mut values = vec![0.0; input.values.len()];
         let samples = Samples::new(self, input, Purpose::Certification)?;
-        Ok(samples.fill(index, &mut values).then_some(values))
+        let decided = samples.fill(&[index], &mut values);
+        Ok((decided == [true]).then_some(values))
     }
-}
-
-/// The samples of one input for one purpose.
-#[derive(Clone, Debug)]
-pub(crate) struct Samples<'a> {
-    smoothing: &'a Smoothing,
-    streams: Streams,
-    centre: Centre,
-}
-
-#[derive(Clone, Debug)]
-enum Centre {
-    Real(Vec<f32>),
-    /// In steps of the grid.
-    Steps(Vec<i32>),
-}
-
-impl<'a> Samples<'a> {
-    pub(crate) fn new(
-        smoothing: &'a Smoothing,
-        input: Input<'_>,
-        purpose: Purpose,
-    ) -> Result<Self, SmoothingError> {
-        let streams = Streams::new(smoothing.seed, input.id, purpose);
-        let centre = Centre::new(smoothing.noise, input.values)?;
-        Ok(Self { smoothing, streams, centre })
-    }
-
-    /// The length of a sample.
-    pub(crate) fn len(&self) -> usize {
-        match &self.centre {
-            Centre::Real(values) => values.len(),
-            Centre::Steps(values) => values.len(),
-        }
-    }
-
-    /// Writes a sample; false when a number of it is undecided.
-    pub(crate) fn fill(&self, index: u64, out: &mut [f32]) -> bool {
-        let mut words = self.streams.sample(index);
-        match (&self.centre, &self.smoothing.law) {
-            (Centre::Real(centre), Law::Gaussian(ziggurat)) => {
-                #[allow(clippy::cast_possible_truncation)]
-                let sigma = self.smoothing.sigma as f32;
-                for (value, x) in out.iter_mut().zip(centre) {
-                    *value = x + sigma * ziggurat.sample(&mut words);
-                }
-                true
-            }
-            (Centre::Steps(centre), Law::Grid(law)) => self.fill_grid(law, centre, &mut words, out),
-            // The constructors pair each centre with its law.
-            _ => false,
-        }
-    }
-
-    fn fill_grid(&self, law: &GridLaw, centre: &[i32], words: &mut Words, out: &mut [f32]) -> bool {
-        let Noise::Grid { levels, clamped } = self.smoothing.noise else { return false };
-        for (value, x) in out.iter_mut().zip(centre) {
-            let Some(step) = law.sample(words) else { return false };
-            let step = i64::from(*x) + i64::from(step);
-            let step = if clamped { step.clamp(0, i64::from(levels)) } else { step };
-            // The nearest double, then the nearest float: a function of the step alone.
-            #[allow(clippy::cast_possible_truncation)]
-            let number = (step as f64 / f64::from(levels)) as f32;
-            *value = number;
-        }
-        true
-    }
-}
-
-impl Centre {
-    fn new(noise: Noise, values: &[f64]) -> Result<Self, SmoothingError> {
-        let bad = |value: &f64| value.is_nan() || value.abs() > MAX_VALUE;
-        if let Some(coordinate) = values.iter().position(bad) {
-            return Err(SmoothingError::Value { coordinate, value: values[coordinate] });
-        }
-        #[allow(clippy::cast_possible_truncation)]
-        match noise {
-            Noise::Gaussian => Ok(Self::Real(values.iter().map(|x| *x as f32).collect())),
-            Noise::Grid { levels, .. } => {
-                let step = |(coordinate, value): (usize, &f64)| {
-                    steps(*value, levels).ok_or(SmoothingError::OffGrid {
-                        coordinate,
-                        value: *value,
-                        levels,
-                    })
-                };
-                values.iter().enumerate().map(step).collect::<Result<_, _>>().map(Self::Steps)
-            }
-        }
-    }
-}
-
-/// The steps whose float, or double, is the value.
-fn steps(value: f64, levels: u32) -> Option<i32> {
-    let steps = (value * f64::from(levels)).round();
-    let exact = steps / f64::from(levels);
-    #[allow(clippy::cast_possible_truncation)]
-    let same = value == exact || value == f64::from(exact as f32);
-    #[allow(clippy::cast_possible_truncation)]
-    let fits = steps.abs() <= f64::from(1 << 30);
-    (same && fits).then_some(steps as i32)
 }
 
 #[cfg(test)]
@@ -247,18 +153,35 @@ mod tests {
     /// A contract: whoever has a cache finds the samples again.
     #[test]
     fn bits_are_pinned() {
+        let values = [0.0, 0.5, 1.0, 0.25];
         let gaussian = Smoothing::new(Noise::Gaussian, 0.25, 42).unwrap();
-        let sample = gaussian.sample(input(&[0.0, 0.5, 1.0, 0.25]), 1_000_000_007).unwrap();
+        let sample = gaussian.sample(input(&values), 1_000_000_007).unwrap();
         let bits: Vec<u32> = sample.unwrap().iter().map(|x| x.to_bits()).collect();
         assert_eq!(bits, GAUSSIAN, "{bits:#x?}");
         let grid = Smoothing::new(Noise::Grid { levels: 255, clamped: false }, 0.25, 42).unwrap();
-        let sample = grid.sample(input(&[0.0, 0.2, 1.0, 0.4]), 1_000_000_007).unwrap().unwrap();
+        let values = [0.0, 0.2, 1.0, 0.4];
+        let sample = grid.sample(input(&values), 1_000_000_007).unwrap().unwrap();
         let steps: Vec<f32> = sample.iter().map(|x| (x * 255.0).round()).collect();
         assert_eq!(steps, GRID);
+        // Rare cases too: a quarter of a million numbers.
+        assert_eq!([&gaussian, &grid].map(digest), DIGESTS);
     }
 
-    const GAUSSIAN: [u32; 4] = [0x3e26_6bef, 0x3f11_d7cb, 0x3f26_6e6e, 0x3e9f_1e39];
-    const GRID: [f32; 4] = [-30.0, -23.0, 340.0, 49.0];
+    /// Of the bits of 500 samples of 500 numbers.
+    fn digest(smoothing: &Smoothing) -> u64 {
+        let values = [0.0; 500];
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        for index in 0..500 {
+            for x in smoothing.sample(input(&values), index).unwrap().unwrap() {
+                hash = (hash ^ u64::from(x.to_bits())).wrapping_mul(0x0100_0000_01b3);
+            }
+        }
+        hash
+    }
+
+    const GAUSSIAN: [u32; 4] = [0x3d81_7df8, 0x3f80_0a62, 0x3f8b_b492, 0x3f39_b5e1];
+    const GRID: [f32; 4] = [-66.0, 93.0, 210.0, 172.0];
+    const DIGESTS: [u64; 2] = [4650005662260693774, 20576922467684562];
 
     #[test]
     fn bad_noise_and_bad_inputs_are_named() {

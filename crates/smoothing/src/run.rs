@@ -6,7 +6,7 @@ use core::ops::ControlFlow;
 
 use nalgebra::DMatrix;
 
-use crate::noise::Samples;
+use crate::samples::Samples;
 use crate::{BatchClassifier, SmoothingError};
 
 /// Batches that are on their way at once, with feature `rayon`.
@@ -237,31 +237,45 @@ impl<C: BatchClassifier + ?Sized> Work<'_, C> {
         room: &mut DMatrix<f32>,
     ) -> Result<Part, SmoothingError> {
         let length = samples.len();
-        let mut columns = take(room, length * indices.len());
-        let (mut labels, mut skipped) = (Vec::with_capacity(indices.len()), 0);
-        let mut reach = 0.0_f32;
-        // Samples that are run, one column after the other; places of the others are used again.
-        let mut places = Vec::new();
+        let mut skipped = 0;
+        // Those whose labels are known from the index are not drawn.
+        let mut labels: Vec<(u64, Option<usize>, f32)> = Vec::with_capacity(indices.len());
+        let (mut drawn, mut places) = (Vec::with_capacity(indices.len()), Vec::new());
         for index in indices {
-            if let Some(label) = self.sure.and_then(|sure| sure(*index)) {
-                labels.push((*index, Some(label), f32::NAN));
+            let label = self.sure.and_then(|sure| sure(*index));
+            if label.is_none() {
+                drawn.push(*index);
+                places.push(labels.len());
+            }
+            labels.push((*index, label, f32::NAN));
+        }
+        skipped += (indices.len() - drawn.len()) as u64;
+        let mut columns = take(room, length * drawn.len());
+        let decided = samples.fill(&drawn, &mut columns);
+        let mut reach = 0.0_f32;
+        // Samples that are run move up; the others leave their columns to them.
+        let mut run = 0;
+        for from in 0..drawn.len() {
+            let (column, place) = (from * length..(from + 1) * length, places[from]);
+            if !decided[from] {
+                continue;
+            }
+            let known = self.known.and_then(|known| known(drawn[from], &columns[column.clone()]));
+            if let Some(label) = known {
+                labels[place].1 = Some(label);
                 skipped += 1;
                 continue;
             }
-            let column = &mut columns[places.len() * length..][..length];
-            if !samples.fill(*index, column) {
-                labels.push((*index, None, f32::NAN));
-            } else if let Some(label) = self.known.and_then(|known| known(*index, column)) {
-                labels.push((*index, Some(label), f32::NAN));
-                skipped += 1;
-            } else {
-                if self.margins {
-                    reach = reach.max(norm_up(column));
-                }
-                places.push(labels.len());
-                labels.push((*index, None, f32::NAN));
+            if self.margins {
+                reach = reach.max(norm_up(&columns[column.clone()]));
             }
+            if run < from {
+                columns.copy_within(column, run * length);
+            }
+            places[run] = place;
+            run += 1;
         }
+        places.truncate(run);
         columns.truncate(places.len() * length);
         *room = DMatrix::from_vec(length, places.len(), columns);
         let found = if places.is_empty() { Vec::new() } else { self.classify(room)? };

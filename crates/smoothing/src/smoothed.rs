@@ -8,8 +8,8 @@ use nncert_prob::{
 };
 
 use crate::certificate::{AbstainReason, Abstention, Certification, CertifyReport};
-use crate::noise::Samples;
 use crate::run::{MOST_SAMPLES, Progress, Run, check_classes, check_samples, unobserved};
+use crate::samples::Samples;
 use crate::stream::Purpose;
 use crate::{BatchClassifier, Input, Smoothing, SmoothingError, certified_radius};
 

@@ -30,7 +30,7 @@ use super::{Cache, CacheError, CacheKey, CachedInput, Segment};
 use crate::{Fingerprint, Noise};
 
 /// The version of the format that is written and read.
-pub const CACHE_VERSION: u32 = 2;
+pub const CACHE_VERSION: u32 = 3;
 
 const MAGIC: &[u8; 8] = b"NNCERTSC";
 /// Magic, version and the length of the header.

@@ -122,12 +122,18 @@ impl Allocation {
         }
         let mut left = total - at(high).sum::<u64>().min(total);
         let mut samples: Vec<u64> = at(high).collect();
-        // What is left goes to those who begin to buy in between.
+        // What is left goes to those who begin to buy in between, and then to all who buy.
         for (have, want) in samples.iter_mut().zip(at(low)) {
             let more = want.saturating_sub(*have);
             if more <= left {
                 (*have, left) = (*have + more, left - more);
             }
+        }
+        let buyers = samples.iter().filter(|have| **have > 0).count() as u64;
+        let each = left.div_ceil(buyers.max(1));
+        for (have, most) in samples.iter_mut().zip(at(f64::NEG_INFINITY)).filter(|(h, _)| **h > 0) {
+            let more = each.min(left).min(most.saturating_sub(*have));
+            (*have, left) = (*have + more, left - more);
         }
         self.ids.iter().copied().zip(samples).collect()
     }
@@ -157,7 +163,7 @@ impl Curve<'_> {
             _ => cached.successes(),
         };
         let mut hull = vec![(0.0, 0.0)];
-        let sizes = core::iter::successors(Some(FEWEST), |size| size.checked_add(size.div_ceil(2)));
+        let sizes = core::iter::successors(Some(FEWEST), |size| size.checked_mul(2));
         for samples in sizes.take_while(|size| *size <= most) {
             let point = (samples as f64, self.radius(cached, samples, method));
             while let [.., a, b] = hull[..]

@@ -127,11 +127,8 @@ pub(super) struct Prospect {
 /// Weights among which there is a choice.
 pub(super) const WEIGHTS: [f64; 7] = [1.0 / 32.0, 1.0 / 16.0, 0.125, 0.25, 0.5, 1.0, 2.0];
 
-/// With so few failures expected among the samples of the changed classifier, new samples say as much as a joint test.
-const CERTAIN: f64 = 0.3;
-
-/// Where the boundary of a joint test is looked at, in parts of its length.
-const PLACES: [f64; 7] = [0.0, 0.1, 0.25, 0.4, 0.6, 0.8, 1.0];
+/// Steps in which the least value on the boundary of a joint test is looked for.
+const STEPS: usize = 2;
 
 /// The critical values of the weights at one level.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -184,34 +181,86 @@ impl Transfer {
 }
 
 impl Prospect {
-    /// The method for an input: by the selection, and new samples where the cached count shows hardly a failure.
+    /// The method for an input: by the selection, and new samples where the cached count shows few failures.
     ///
-    /// That count enters the joint bounds, but this use of it costs nothing. The threshold is fixed beforehand. Below it, the p-value of `p` is
+    /// That count enters the joint bounds, but this use of it costs nothing. The threshold does not depend on it. Below it, the p-value of `p` is
     /// that of a count cut off above, hence stochastically no smaller than it was, and independent of the others given all
     /// labels of the original; above it, new samples are independent of everything. So each branch errs with at most `α` of its own
     /// probability.
     pub(super) fn chosen(&self, expected: Expectation, cached: Count) -> Transfer {
-        let best = self.best(expected);
-        let joint = matches!(best, Transfer::FisherTwo { .. } | Transfer::FisherThree);
-        let few = CERTAIN * self.cached as f64 / self.samples as f64;
-        if joint && self.known == 0.0 && cached.failures() as f64 <= few {
-            Transfer::Fresh
-        } else {
-            best
+        if self.known > 0.0 {
+            return self.best(expected);
         }
+        let joint = self.best_joint(expected);
+        match self.few(joint, expected) {
+            Some(few) if cached.failures() <= few => Transfer::Fresh,
+            _ => joint,
+        }
+    }
+
+    /// The most cached failures at which new samples promise as much as a joint test.
+    fn few(&self, joint: Transfer, expected: Expectation) -> Option<u64> {
+        let fresh = |failures: u64| {
+            let Ok(selection) = Count::new(self.cached - failures, self.cached) else {
+                return false;
+            };
+            let at = Self { selection, ..*self };
+            at.promise(Transfer::Fresh, expected) >= at.promise(joint, expected)
+        };
+        if !fresh(0) {
+            return None;
+        }
+        let (mut few, mut many) = (0, 1);
+        while many < self.cached && fresh(many) {
+            (few, many) = (many, 2 * many + 1);
+        }
+        let mut many = many.min(self.cached);
+        // To a sixteenth: it is a guess.
+        while many - few > 1 + few / 16 {
+            let middle = u64::midpoint(few, many);
+            if fresh(middle) { few = middle } else { many = middle }
+        }
+        Some(few)
     }
 
     /// The method that promises the greatest bound of `q`.
     pub(super) fn best(&self, expected: Expectation) -> Transfer {
-        let weighted = WEIGHTS.map(|weight| Transfer::FisherTwo { weight });
+        let joint = self.best_joint(expected);
         // Without an agreement the last are new samples, and fewer.
-        let others = [Transfer::Fresh, Transfer::FisherThree, Transfer::Replay];
-        let others = &others[..if self.known > 0.0 { 3 } else { 2 }];
+        let others = [Transfer::Fresh, Transfer::Replay];
+        let others = others.into_iter().take(if self.known > 0.0 { 2 } else { 1 });
+        self.better(others.chain([joint]), expected)
+    }
+
+    /// The same among joint tests.
+    fn best_joint(&self, expected: Expectation) -> Transfer {
+        let weighted = WEIGHTS.map(|weight| Transfer::FisherTwo { weight });
+        let promise = |place: usize| self.promise(weighted[place], expected);
+        // What a weight promises rises up to the best one, and falls after it.
+        let mut place = WEIGHTS.len() / 2;
+        let mut bound = promise(place);
+        let climb = |place: &mut usize, bound: &mut f64, step: isize| {
+            while let Some(next) = place.checked_add_signed(step).filter(|n| *n < WEIGHTS.len()) {
+                let found = promise(next);
+                if found <= *bound {
+                    break;
+                }
+                (*place, *bound) = (next, found);
+            }
+        };
+        climb(&mut place, &mut bound, 1);
+        climb(&mut place, &mut bound, -1);
+        let three = self.promise(Transfer::FisherThree, expected);
+        if three > bound { Transfer::FisherThree } else { weighted[place] }
+    }
+
+    /// The first of those that promise most.
+    fn better(&self, methods: impl Iterator<Item = Transfer>, expected: Expectation) -> Transfer {
         let mut best = (Transfer::Fresh, 0.0);
-        for method in others.iter().chain(&weighted) {
-            let bound = self.promise(*method, expected);
+        for method in methods {
+            let bound = self.promise(method, expected);
             if bound > best.1 {
-                best = (*method, bound);
+                best = (method, bound);
             }
         }
         best.0
@@ -239,12 +288,30 @@ impl Prospect {
                 // A p-value of the original a thousand times below the level is rejected whatever its weight.
                 let end = far.min(7.0 - libm::log(alpha));
                 let hits = (self.drawn() as f64).min(p * cached);
-                let at = |place: f64| {
-                    let s = place * end;
+                let at = |s: f64| {
                     let stays = lower(1.0 - lost, hits, libm::exp(-weight * (far - s)));
                     lower(p, cached, libm::exp(-s)) * stays
                 };
-                PLACES.into_iter().map(at).fold(1.0, f64::min)
+                // The logarithm is convex: what is least lies on the lower side of each middle.
+                let (mut low, mut middle, mut high) = (0.0, 0.5 * end, end);
+                let mut least = at(middle);
+                for _ in 0..STEPS {
+                    let (left, right) = (f64::midpoint(low, middle), f64::midpoint(middle, high));
+                    let below = at(left);
+                    if below < least {
+                        (high, middle, least) = (middle, left, below);
+                        continue;
+                    }
+                    let above = at(right);
+                    if above < least {
+                        (low, middle, least) = (middle, right, above);
+                    } else {
+                        (low, high) = (left, right);
+                    }
+                }
+                // Or at an end.
+                let least = if low == 0.0 { least.min(at(low)) } else { least };
+                if high == end { least.min(at(high)) } else { least }
             }
             Transfer::FisherThree => {
                 let (third, drawn) = (alpha / 3.0, self.drawn() as f64);

@@ -8,8 +8,8 @@ use nncert_prob::{
 
 use super::budget::split;
 use super::{GammaSwitch, IncrementalError, Transfer, TransferMethod, TransferReport};
-use crate::noise::Samples;
 use crate::run::{Known, Observer, Run, Sure};
+use crate::samples::Samples;
 use crate::smoothed::rounded_level;
 use crate::stream::Purpose;
 use crate::{BatchClassifier, CachedInput, Certification, Input, Smoothing, SmoothingError};

@@ -142,6 +142,7 @@ pub(super) fn run(subject: &Subject) -> Result<Vec<Cell>, Error> {
     for &sigma in subject.sigmas {
         let smoothing = Smoothing::new(Noise::Gaussian, sigma, 2024).map_err(failed)?;
         let f = NetworkClassifier::new(&subject.network).map_err(failed)?;
+        let subject = &subject.at(&f, &smoothing)?;
         let smoothed = Smoothed::new(f, smoothing.clone()).map_err(failed)?;
         let mut cache = Cache::new(&smoothed);
         let record = RecordOptions {
@@ -320,7 +321,7 @@ impl Bench<'_> {
         let mut experience = Experience::default();
         let agreement = bounds.map(|(agreement, _)| agreement);
         let mut skipped = 0;
-        let mut known = Vec::new();
+        let mut reports = Vec::new();
         let outcome = self.timed(|| {
             let inputs: Vec<Input<'_>> = inputs(self.subject).collect();
             let total = samples * inputs.len() as u64;
@@ -339,7 +340,7 @@ impl Bench<'_> {
                 let share = plan[place].1;
                 if share == 0 {
                     found.push((None, 0));
-                    known.push(0.0);
+                    reports.push(None);
                     continue;
                 }
                 let method = Transfer::Automatic(experience.expectation());
@@ -356,12 +357,14 @@ impl Bench<'_> {
                 };
                 let report = report.map_err(failed)?;
                 experience.learn(&report);
-                known.push(self.known(&report).map_err(failed)?);
+                reports.push(Some(report));
                 skipped += report.skipped;
                 found.push((Some(report.certification), report.evaluations));
             }
             Ok(found)
         })?;
+        let known = reports.iter().map(|report| report.as_ref().map_or(Ok(0.0), |r| self.known(r)));
+        let known = known.collect::<Result<_, _>>().map_err(failed)?;
         let overhead = outcome.overhead + bounds.map_or(0.0, |(_, seconds)| *seconds);
         Ok(Outcome { overhead, skipped, known, ..outcome })
     }

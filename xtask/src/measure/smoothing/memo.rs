@@ -24,7 +24,7 @@ impl Memo {
         Self { classifier, state: Mutex::default() }
     }
 
-    /// Seconds in the classifier itself since the last call.
+    /// Seconds in the classifier since the last call, with those of looking up: what is left of a run is noise and statistics.
     pub(super) fn take_seconds(&self) -> f64 {
         self.state.lock().map_or(0.0, |mut state| std::mem::take(&mut state.seconds))
     }
@@ -58,21 +58,21 @@ impl BatchClassifier for Memo {
 
     fn classify(&self, batch: &DMatrix<f32>) -> Result<Vec<usize>, ClassifierError> {
         let poisoned = || ClassifierError::Other("a thread panicked".into());
+        let start = Instant::now();
         let keys: Vec<u64> = batch.column_iter().map(|column| key(column.as_slice())).collect();
         let unknown: Vec<usize> = {
             let state = self.state.lock().map_err(|_| poisoned())?;
             (0..keys.len()).filter(|place| !state.labels.contains_key(&keys[*place])).collect()
         };
         if !unknown.is_empty() {
-            let start = Instant::now();
             let labels = self.classifier.classify(&batch.select_columns(&unknown))?;
-            let seconds = start.elapsed().as_secs_f64();
             let mut state = self.state.lock().map_err(|_| poisoned())?;
-            state.seconds += seconds;
             let known = unknown.iter().map(|place| keys[*place]);
             state.labels.extend(known.zip(labels.into_iter().map(|label| label as u16)));
         }
-        let state = self.state.lock().map_err(|_| poisoned())?;
-        Ok(keys.iter().map(|key| usize::from(state.labels[key])).collect())
+        let mut state = self.state.lock().map_err(|_| poisoned())?;
+        let labels = keys.iter().map(|key| usize::from(state.labels[key])).collect();
+        state.seconds += start.elapsed().as_secs_f64();
+        Ok(labels)
     }
 }

@@ -14,6 +14,7 @@
 //! Cohen's algorithm does; the class of the others is cached. Labels of the images enter the ACR alone.
 
 mod cell;
+mod coverage;
 mod curve;
 mod memo;
 mod subject;
@@ -25,6 +26,7 @@ use std::path::Path;
 use serde_json::{Value as Json, json};
 
 pub(crate) use self::cell::Cell;
+pub(crate) use self::coverage::{Coverage, RUNS};
 pub(crate) use self::curve::Point;
 use self::subject::Subject;
 pub(crate) use self::throughput::Throughput;
@@ -38,6 +40,8 @@ pub(crate) struct Size {
     pub(crate) inputs: Option<usize>,
     /// Cached samples of an image.
     pub(crate) samples: Option<u64>,
+    /// Runs of a setting, for the coverage.
+    pub(crate) runs: Option<u64>,
     /// The only model.
     pub(crate) model: Option<String>,
 }
@@ -70,6 +74,13 @@ pub(super) fn measure(data: &Path, size: &Size) -> Result<Measurement, Error> {
         let _ = writeln!(report, "{figure}");
     }
     Ok(Measurement { report, figures: study.figures() })
+}
+
+/// `measure coverage`: how often statements of every method are false, on classifiers whose probabilities are known.
+pub(super) fn coverage(size: &Size) -> Result<Measurement, Error> {
+    let coverage = Coverage::run(size.runs.unwrap_or(RUNS))?;
+    let report = format!("{}\n\n{}", coverage.text(), coverage.table());
+    Ok(Measurement { report, figures: coverage.json() })
 }
 
 impl Study {

@@ -2,19 +2,30 @@
 
 use std::path::Path;
 
+use nalgebra::DMatrix;
 use nncert_core::compress::{self, Granularity, Scope};
 use nncert_core::{Network, io};
+use nncert_smoothing::{BatchClassifier, Input, NetworkClassifier, Smoothing};
 
 use super::Size;
 use crate::project;
 use crate::verb::{Error, failed};
 
+/// Values and label.
+type Image = (Vec<f64>, usize);
+
+/// Noisy copies of a candidate; most have to be classified rightly.
+const TRIALS: u64 = 24;
+
 /// A model and what it is measured on.
+#[derive(Clone)]
 pub(super) struct Subject {
     pub(super) name: &'static str,
     pub(super) network: Network,
     pub(super) sigmas: &'static [f64],
-    pub(super) images: Vec<(Vec<f64>, usize)>,
+    pub(super) images: Vec<Image>,
+    /// The images among which those are looked for that the network gets right under noise; empty where it does get most right.
+    candidates: Vec<Image>,
     /// Cached samples of an image.
     pub(super) samples: u64,
     /// Whether the difference from a copy is bounded in seconds.
@@ -32,6 +43,8 @@ struct Plan {
     inputs: usize,
     samples: u64,
     bounded: bool,
+    /// Images to look through for `inputs` that are classified rightly; 0 takes the first ones.
+    candidates: usize,
 }
 
 const PLANS: [Plan; 5] = [
@@ -44,6 +57,7 @@ const PLANS: [Plan; 5] = [
         inputs: 60,
         samples: 10_000,
         bounded: true,
+        candidates: 0,
     },
     Plan {
         name: "digits-resnet",
@@ -54,6 +68,7 @@ const PLANS: [Plan; 5] = [
         inputs: 30,
         samples: 10_000,
         bounded: true,
+        candidates: 0,
     },
     Plan {
         name: "mnist-cnn",
@@ -64,6 +79,7 @@ const PLANS: [Plan; 5] = [
         inputs: 20,
         samples: 10_000,
         bounded: true,
+        candidates: 0,
     },
     Plan {
         name: "mnist-mlp",
@@ -71,9 +87,10 @@ const PLANS: [Plan; 5] = [
         images: "mnist/mnist100.csv",
         ours: false,
         sigmas: &[0.25],
-        inputs: 6,
-        samples: 4_000,
+        inputs: 10,
+        samples: 10_000,
         bounded: false,
+        candidates: 0,
     },
     Plan {
         name: "cifar-resnet20",
@@ -84,6 +101,7 @@ const PLANS: [Plan; 5] = [
         inputs: 6,
         samples: 1_500,
         bounded: false,
+        candidates: 150,
     },
 ];
 
@@ -142,13 +160,41 @@ impl Plan {
             let set = io::read_dataset(images).map_err(failed)?;
             set.iter().map(|(image, label)| (image.to_vec(), label)).collect()
         };
+        let mut candidates = images.clone();
+        candidates.truncate(self.candidates);
         images.truncate(size.inputs.unwrap_or(self.inputs));
         if images.iter().any(|(image, _)| image.len() != network.inputs()) {
             return Err(failed(format!("{} and {} do not fit", self.network, self.images)));
         }
         let samples = size.samples.unwrap_or(self.samples);
         let Self { name, sigmas, bounded, .. } = *self;
-        Ok(Subject { name, network, sigmas, images, samples, bounded })
+        Ok(Subject { name, network, sigmas, images, candidates, samples, bounded })
+    }
+}
+
+impl Subject {
+    /// With as many images, the first that the network gets right in most of a few samples, where there are candidates. These samples are
+    /// used for nothing else, and every method is run on the same images.
+    pub(super) fn at(&self, f: &NetworkClassifier, smoothing: &Smoothing) -> Result<Self, Error> {
+        let mut images = Vec::new();
+        for (id, (values, label)) in (1 << 32..).zip(&self.candidates) {
+            let input = Input { id, values };
+            let samples = (0..TRIALS)
+                .map(|index| smoothing.sample(input, index).map(Option::unwrap_or_default))
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(failed)?;
+            let batch = DMatrix::from_fn(values.len(), samples.len(), |i, j| samples[j][i]);
+            let labels = f.classify(&batch).map_err(failed)?;
+            let right = labels.iter().filter(|found| *found == label).count() as u64;
+            if 2 * right > TRIALS {
+                images.push((values.clone(), *label));
+            }
+            if images.len() == self.images.len() {
+                break;
+            }
+        }
+        let images = if images.is_empty() { self.images.clone() } else { images };
+        Ok(Self { images, ..self.clone() })
     }
 }
 

@@ -7,7 +7,8 @@ use nalgebra::{DMatrix, DVector};
 use nncert_core::product::multiply;
 use nncert_core::{Activation, Affine, Convolution, Layer, Network, Shape, Window};
 use nncert_smoothing::{
-    BatchClassifier, Input, NetworkClassifier, Noise, RecordOptions, Smoothed, Smoothing,
+    BatchClassifier, FnClassifier, Input, NetworkClassifier, Noise, RecordOptions, Smoothed,
+    Smoothing,
 };
 
 use super::subject::Subject;
@@ -64,31 +65,33 @@ fn rates(model: &'static str, network: &Network, image: &[f64]) -> Result<Vec<Th
     let mut figures = Vec::new();
     for threads in [1, 2] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(failed)?;
-        let seconds = pool.install(|| {
-            least_seconds(|samples| {
-                let options =
-                    RecordOptions { selection: 1, first: 0, samples, batch: 1000, margins: false };
-                smoothed.record(input, &options).map(|_| ()).map_err(failed)
-            })
-        })?;
-        let noise = least_seconds(|samples| {
-            (0..samples)
-                .try_for_each(|index| {
-                    smoothing.sample(input, index).map(|sample| drop(std::hint::black_box(sample)))
-                })
-                .map_err(failed)
-        })?;
+        let seconds = pool.install(|| least_seconds(|n| record(&smoothed, input, n)))?;
+        // All but the classifier: the same run with a label that takes no time.
+        let constant = FnClassifier::new(image.len(), network.outputs(), "constant", |batch| {
+            vec![0; batch.ncols()]
+        });
+        let idle = Smoothed::new(constant, smoothing.clone()).map_err(failed)?;
+        let noise = pool.install(|| least_seconds(|samples| record(&idle, input, samples)))?;
         let alone = pool.install(|| seconds_per_sample(&classifier, &smoothing, image))?;
         let products = multiplications(network) as f64;
         figures.push(Throughput {
             model,
             threads,
             samples_per_second: 1.0 / seconds,
-            noise_share: noise / threads as f64 / seconds,
+            noise_share: noise / seconds,
             peak_share: (threads == 1).then(|| products / alone / peak()),
         });
     }
     Ok(figures)
+}
+
+fn record(
+    smoothed: &Smoothed<impl BatchClassifier>,
+    input: Input<'_>,
+    samples: u64,
+) -> Result<(), Error> {
+    let options = RecordOptions { selection: 1, first: 0, samples, batch: 1000, margins: false };
+    smoothed.record(input, &options).map(|_| ()).map_err(failed)
 }
 
 /// Seconds of the classifier alone, on the current pool.
