@@ -141,14 +141,17 @@ proptest! {
             })
             .max()
             .unwrap();
-        let mut last = i128::MAX;
+        let mut last = f64::INFINITY;
         for steps in [1, 50] {
             let found = search(steps);
             let proof = bounder.prove(&region, &bounds, form, &found.multipliers).unwrap();
             prop_assert!(largest <= proof.maximum);
-            // Up to what the rounding of multipliers may cost.
-            prop_assert!(proof.maximum <= last.saturating_add(1));
-            last = proof.maximum;
+            prop_assert!(found.value <= last);
+            last = found.value;
+            // Up to what the rounding of multipliers may cost, and one accumulator where steps
+            // are not equally long.
+            let off: f64 = found.multipliers.iter().flatten().map(|l| l.abs()).sum();
+            prop_assert!(proof.maximum as f64 <= found.value + off + 1.0);
         }
     }
 
@@ -177,7 +180,10 @@ proptest! {
             let never = f64::NEG_INFINITY;
             let found = lines.cut(&bounds, &ascent, (layer, neuron), part, never);
             let scale = 1.0 + ascent.value.abs() + found.gain.abs() + found.multiplier.abs() * 1e4;
-            prop_assert!(found.gain >= -1e-9 * scale, "{found:?}");
+            // In floats a staircase whose steps are not equally long is that of its ends: off by
+            // one accumulator.
+            let off = ascent.multipliers[layer][neuron].abs();
+            prop_assert!(found.gain >= -off - 1e-9 * scale, "{found:?}");
             let mut halved = bounds.clone();
             halved.accumulators[layer][neuron] = part;
             let mut multipliers = ascent.multipliers.clone();
