@@ -1,5 +1,7 @@
 //! HiGHS as a solver of models.
 
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use highs::{Col, HighsModelStatus, HighsSolutionStatus, RowProblem, Sense};
@@ -54,6 +56,9 @@ impl Highs {
         if (0.0..1.0).contains(&self.margin) { self.margin } else { 0.0 }
     }
 }
+
+/// What HiGHS may be late by, beside a tenth of its time.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// A problem that an encoding writes to.
 #[derive(Debug, Default)]
@@ -126,7 +131,6 @@ impl Solver for Highs {
         maximise: Option<Variable>,
         time: Option<Duration>,
     ) -> Result<Answer, ModelError> {
-        let refused = |_| ModelError::Refused;
         if time.is_some_and(|time| time.is_zero()) {
             return Ok(Answer::Unknown);
         }
@@ -142,7 +146,32 @@ impl Solver for Highs {
         }
         let mut sink = HighsSink { maximise, margin: self.relaxed_by(), ..HighsSink::default() };
         model.write(&mut sink)?;
-        let mut highs = sink.problem.try_optimise(Sense::Maximise).map_err(refused)?;
+        let settings = *self;
+        within(time, move || settings.run(sink.problem, time)).unwrap_or(Ok(Answer::Unknown))
+    }
+}
+
+/// What a solver says, `None` where it says nothing in its time and a bit more.
+///
+/// HiGHS does not look at its limit everywhere: rounds of propagation went on for minutes past it.
+/// It runs on a thread of its own, which is left to end by itself.
+pub(crate) fn within<T: Send + 'static>(
+    time: Option<Duration>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let Some(time) = time else { return Some(work()) };
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        // Nobody listens when it is too late.
+        let _ = sender.send(work());
+    });
+    receiver.recv_timeout(time.saturating_add(time / 10).saturating_add(GRACE)).ok()
+}
+
+impl Highs {
+    fn run(&self, problem: RowProblem, time: Option<Duration>) -> Result<Answer, ModelError> {
+        let refused = |_| ModelError::Refused;
+        let mut highs = problem.try_optimise(Sense::Maximise).map_err(refused)?;
         self.set_up(&mut highs, time)?;
         let solved = highs.try_solve().map_err(refused)?;
         let found = solved.primal_solution_status() == HighsSolutionStatus::Feasible;
@@ -152,9 +181,7 @@ impl Solver for Highs {
             _ => Answer::Unknown,
         })
     }
-}
 
-impl Highs {
     /// Sets the options of a model: one thread, and the time that there is.
     pub(crate) fn set_up(
         &self,
@@ -175,5 +202,18 @@ impl Highs {
             highs.try_set_option("time_limit", time.as_secs_f64()).map_err(set)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_late_is_nothing() {
+        let late = || thread::sleep(Duration::from_secs(60));
+        assert_eq!(within(Some(Duration::ZERO), late), None);
+        assert_eq!(within(Some(Duration::from_secs(60)), || 1), Some(1));
+        assert_eq!(within(None, || 2), Some(2));
     }
 }

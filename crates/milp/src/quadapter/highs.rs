@@ -3,6 +3,7 @@
 use highs::{HighsModelStatus, RowProblem, Sense};
 
 use super::{DualBound, Effort, LinearModel, Minimizer, SynthesisError};
+use crate::highs::within;
 use crate::{Highs, ModelError};
 
 /// Those that run without any effort being asked for.
@@ -19,7 +20,6 @@ impl Minimizer for Highs {
         model: &LinearModel,
         effort: &Effort,
     ) -> Result<DualBound, SynthesisError> {
-        let refused = |_| SynthesisError::Model(ModelError::Refused);
         if effort.time.is_some_and(|time| time.is_zero()) {
             return Ok(DualBound::Nothing);
         }
@@ -37,6 +37,21 @@ impl Minimizer for Highs {
         for row in &model.rows {
             problem.add_row(..=row.upper, row.terms.iter().map(|(at, c)| (columns[*at], *c)));
         }
+        let (settings, asked) = (*self, *effort);
+        let whole = model.columns.iter().any(|column| column.integer);
+        let run = move || settings.minimise(problem, &asked, whole);
+        within(effort.time, run).unwrap_or(Ok(DualBound::Nothing))
+    }
+}
+
+impl Highs {
+    fn minimise(
+        &self,
+        problem: RowProblem,
+        effort: &Effort,
+        whole: bool,
+    ) -> Result<DualBound, SynthesisError> {
+        let refused = |_| SynthesisError::Model(ModelError::Refused);
         let mut highs = problem.try_optimise(Sense::Minimise).map_err(refused)?;
         self.set_up(&mut highs, effort.time)?;
         let set = |_| SynthesisError::Model(ModelError::Refused);
@@ -49,7 +64,6 @@ impl Minimizer for Highs {
         for heuristic in HEURISTICS.into_iter().filter(|_| self.heuristics == 0.0) {
             highs.try_set_option(heuristic, false).map_err(set)?;
         }
-        let whole = model.columns.iter().any(|column| column.integer);
         let solved = highs.try_solve().map_err(refused)?;
         Ok(match solved.status() {
             HighsModelStatus::Infeasible => DualBound::Infeasible,
