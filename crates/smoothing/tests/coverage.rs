@@ -8,43 +8,12 @@ use nncert_prob::{
     Count, Probability, SidedProbability, clopper_pearson_lower, clopper_pearson_upper,
     normal_quantile_down, weighted_fisher_lower,
 };
+use nncert_smoothing::strategies::Thresholds;
 use nncert_smoothing::{
     BatchClassifier, Cache, CertifyOptions, ErrorBudget, Expectation, FnClassifier, GammaSwitch,
     Incremental, Input, Noise, PredictOptions, Prediction, RadiusOptions, RecordOptions, RunnerUp,
     Sampling, Smoothed, Smoothing, Transfer, TransferOptions,
 };
-
-/// `f = 0` with probability `p`; there `f' ≠ 0` with `u`, elsewhere `f' = 0` with `v`.
-#[derive(Clone, Copy, Debug)]
-struct Setting {
-    p: f64,
-    u: f64,
-    v: f64,
-}
-
-impl Setting {
-    /// `f' = 0`.
-    fn q(&self) -> f64 {
-        self.p * (1.0 - self.u) + (1.0 - self.p) * self.v
-    }
-
-    fn original(&self) -> impl BatchClassifier + use<> {
-        let cut = quantile(self.p);
-        FnClassifier::new(1, 2, "f", move |batch| {
-            batch.iter().map(|x| usize::from(*x >= cut)).collect()
-        })
-    }
-
-    /// Loses what is next to the cut of `f` on its side, and gains what is next to it on the other.
-    fn changed(&self) -> impl BatchClassifier + use<> {
-        let p = self.p;
-        let cuts = [p * (1.0 - self.u), p, p + (1.0 - p) * self.v].map(quantile);
-        FnClassifier::new(1, 2, "changed", move |batch| {
-            let lost = |x: f32| x >= cuts[0] && x < cuts[1] || x >= cuts[2];
-            batch.iter().map(|x| usize::from(lost(*x))).collect()
-        })
-    }
-}
 
 fn quantile(p: f64) -> f32 {
     normal_quantile_down(SidedProbability::new(p).unwrap()) as f32
@@ -79,7 +48,7 @@ fn recorded(smoothed: &Smoothed<impl BatchClassifier>, input: Input<'_>) -> Cach
 }
 
 /// Statements about `f'` by every method.
-fn transfers(runs: u64, alpha: f64, settings: &[Setting], methods: &[Transfer]) {
+fn transfers(runs: u64, alpha: f64, settings: &[Thresholds], methods: &[Transfer]) {
     for setting in settings {
         let smoothing = smoothing(17);
         let smoothed = Smoothed::new(setting.original(), smoothing.clone()).unwrap();
@@ -129,28 +98,16 @@ const QUICK: [Transfer; 10] = [
     Transfer::Automatic(Expectation { lost: 0.02, gained: 0.02 }),
 ];
 
-/// Where `p`, as estimated or as bounded, is on both sides of `γ`, and where all that is counted is rare.
-const SETTINGS: [Setting; 8] = [
-    Setting { p: 0.8, u: 0.0, v: 0.0 },
-    Setting { p: 0.79, u: 0.02, v: 0.0 },
-    Setting { p: 0.88, u: 0.05, v: 0.05 },
-    Setting { p: 0.97, u: 0.03, v: 0.5 },
-    Setting { p: 0.7, u: 0.2, v: 0.0 },
-    Setting { p: 0.6, u: 0.01, v: 0.1 },
-    Setting { p: 0.992, u: 0.02, v: 0.0 },
-    Setting { p: 0.985, u: 0.0, v: 0.0 },
-];
-
 #[test]
 fn statements_hold_as_often_as_they_say() {
-    transfers(500, 0.1, &SETTINGS, &QUICK);
-    transfers(15, 0.1, &SETTINGS[2..4], &[Transfer::FisherThree]);
+    transfers(500, 0.1, &Thresholds::ADVERSARIAL, &QUICK);
+    transfers(15, 0.1, &Thresholds::ADVERSARIAL[2..4], &[Transfer::FisherThree]);
 }
 
 /// Cohen's certificates: fixed and sequential, one-sided and two-sided; and predictions.
 fn certificates(runs: u64, alpha: f64) {
     for p in [0.55, 0.8, 0.97] {
-        let setting = Setting { p, u: 0.0, v: 0.0 };
+        let setting = Thresholds { p, u: 0.0, v: 0.0 };
         let smoothed = Smoothed::new(setting.original(), smoothing(3)).unwrap();
         let sequential = Sampling::Sequential { radius: 0.7 * f64::from(quantile(p)), most: 300 };
         let kinds = [
@@ -173,7 +130,7 @@ fn certificates(runs: u64, alpha: f64) {
             check(&format!("{sampling:?} {runner_up:?} at {p}"), errors, runs, alpha);
         }
     }
-    let setting = Setting { p: 0.505, u: 0.0, v: 0.0 };
+    let setting = Thresholds { p: 0.505, u: 0.0, v: 0.0 };
     let smoothed = Smoothed::new(setting.original(), smoothing(4)).unwrap();
     let options = PredictOptions { alpha, samples: 50, batch: 64 };
     let wrong = |id| {
@@ -200,9 +157,9 @@ fn certificates_hold_as_often_as_they_say_in_a_hundred_thousand_runs() {
 fn a_budget_covers_all_models() {
     let (runs, alpha) = (500, 0.2);
     let settings = [
-        Setting { p: 0.85, u: 0.01, v: 0.0 },
-        Setting { p: 0.85, u: 0.1, v: 0.0 },
-        Setting { p: 0.85, u: 0.0, v: 0.2 },
+        Thresholds { p: 0.85, u: 0.01, v: 0.0 },
+        Thresholds { p: 0.85, u: 0.1, v: 0.0 },
+        Thresholds { p: 0.85, u: 0.0, v: 0.2 },
     ];
     let smoothed = Smoothed::new(settings[0].original(), smoothing(23)).unwrap();
     let models: Vec<_> = settings

@@ -8,10 +8,10 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use nncert_prob::{Count, Probability, SidedProbability, fisher_three_lower, normal_quantile_down};
+use nncert_smoothing::strategies::Thresholds;
 use nncert_smoothing::{
-    BatchClassifier, Cache, ErrorBudget, Expectation, FnClassifier, GammaSwitch, Incremental,
-    Input, Noise, RadiusOptions, RecordOptions, Smoothed, Smoothing, Transfer, TransferOptions,
-    TransferReport,
+    BatchClassifier, Cache, ErrorBudget, Expectation, GammaSwitch, Incremental, Input, Noise,
+    RadiusOptions, RecordOptions, Smoothed, Smoothing, Transfer, TransferOptions, TransferReport,
 };
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -52,18 +52,6 @@ const fn irs(switch: GammaSwitch) -> Transfer {
     Transfer::Irs { gamma: GAMMA, share: 0.5, switch }
 }
 
-/// `p`, `u` and `v`: around `γ`, as estimated and as bounded, where counts are rare, and where automatic choices change.
-const SETTINGS: [[f64; 3]; 8] = [
-    [0.8, 0.0, 0.0],
-    [0.79, 0.02, 0.0],
-    [0.88, 0.05, 0.05],
-    [0.97, 0.03, 0.5],
-    [0.7, 0.2, 0.0],
-    [0.6, 0.01, 0.1],
-    [0.992, 0.02, 0.0],
-    [0.985, 0.0, 0.0],
-];
-
 /// Errors of each method at each setting.
 pub(crate) struct Coverage {
     runs: u64,
@@ -73,9 +61,9 @@ pub(crate) struct Coverage {
 impl Coverage {
     /// So many runs of every setting.
     pub(crate) fn run(runs: u64) -> Result<Self, Error> {
-        let settings = SETTINGS.iter().map(|setting| Setting::new(*setting));
+        let settings = Thresholds::ADVERSARIAL.iter();
         let found: Vec<Vec<u64>> =
-            settings.map(|setting| setting.errors(runs)).collect::<Result<_, _>>()?;
+            settings.map(|setting| errors(setting, runs)).collect::<Result<_, _>>()?;
         let names = METHODS.iter().map(|(name, _)| *name).chain(["fixed radius", "Fisher 3"]);
         let column = |row: usize| found.iter().map(|errors| errors[row]).collect();
         let rows = names.enumerate().map(|(row, name)| (name, column(row))).collect();
@@ -90,10 +78,10 @@ impl Coverage {
 
     pub(crate) fn table(&self) -> String {
         let mut table = String::from("| method |");
-        for [p, u, v] in SETTINGS {
+        for Thresholds { p, u, v } in Thresholds::ADVERSARIAL {
             let _ = write!(table, " {p}, {u}, {v} |");
         }
-        let _ = writeln!(table, "\n|---|{}", "---|".repeat(SETTINGS.len()));
+        let _ = writeln!(table, "\n|---|{}", "---|".repeat(Thresholds::ADVERSARIAL.len()));
         for (name, errors) in &self.rows {
             let _ = write!(table, "| {name} |");
             for count in errors {
@@ -117,136 +105,107 @@ impl Coverage {
     pub(crate) fn json(&self) -> Json {
         let rows = self.rows.iter().map(|(name, errors)| ((*name).to_owned(), json!(errors)));
         json!({
-            "runs": self.runs, "level": ALPHA, "settings": SETTINGS,
+            "runs": self.runs, "level": ALPHA, "settings": Thresholds::ADVERSARIAL.map(|Thresholds { p, u, v }| [p, u, v]),
             "errors": rows.collect::<Json>(), "worst_by_level": self.worst(),
         })
     }
 }
 
-/// Known probabilities, and what has them.
-struct Setting {
-    probabilities: [f64; 3],
-    /// Of class 0 under the copy.
-    q: f64,
-}
-
-fn quantile(p: f64) -> Result<f32, Error> {
-    let p = SidedProbability::new(p).map_err(failed)?;
+/// Errors of every method at a setting.
+fn errors(setting: &Thresholds, runs: u64) -> Result<Vec<u64>, Error> {
+    let (f, copy) = (setting.original(), setting.changed());
+    let smoothing = Smoothing::new(Noise::Gaussian, 1.0, 17).map_err(failed)?;
+    let smoothed = Smoothed::new(&f, smoothing).map_err(failed)?;
+    let half = SidedProbability::new(setting.q().max(0.5)).map_err(failed)?;
     #[allow(clippy::cast_possible_truncation)]
-    Ok(normal_quantile_down(p) as f32)
+    let radius = 0.8 * f64::from(normal_quantile_down(half) as f32);
+    let sum = |mut a: Vec<u64>, b: Vec<u64>| {
+        a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
+        Ok(a)
+    };
+    let mut errors = (0..runs)
+        .into_par_iter()
+        .map(|id| run(setting, &smoothed, &copy, id, radius))
+        .try_reduce(|| vec![0; METHODS.len() + 1], sum)?;
+    errors.push(of_counts(setting, runs)?);
+    Ok(errors)
 }
 
-impl Setting {
-    fn new(probabilities: [f64; 3]) -> Self {
-        let [p, u, v] = probabilities;
-        Self { probabilities, q: p * (1.0 - u) + (1.0 - p) * v }
-    }
-
-    fn errors(&self, runs: u64) -> Result<Vec<u64>, Error> {
-        let [p, u, v] = self.probabilities;
-        let cut = quantile(p)?;
-        let f = FnClassifier::new(1, 2, "f", move |batch| {
-            batch.iter().map(|x| usize::from(*x >= cut)).collect()
-        });
-        // Loses what is next to the cut of f on its side, and gains what is next to it on the other.
-        let (from, to) = (quantile(p * (1.0 - u))?, quantile(p + (1.0 - p) * v)?);
-        let copy = FnClassifier::new(1, 2, "copy", move |batch| {
-            let lost = |x: f32| x >= from && x < cut || x >= to;
-            batch.iter().map(|x| usize::from(lost(*x))).collect()
-        });
-        let smoothing = Smoothing::new(Noise::Gaussian, 1.0, 17).map_err(failed)?;
-        let smoothed = Smoothed::new(&f, smoothing).map_err(failed)?;
-        let radius = 0.8 * f64::from(quantile(self.q.max(0.5))?);
-        let sum = |mut a: Vec<u64>, b: Vec<u64>| {
-            a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
-            Ok(a)
-        };
-        let mut errors = (0..runs)
-            .into_par_iter()
-            .map(|id| self.run(&smoothed, &copy, id, radius))
-            .try_reduce(|| vec![0; METHODS.len() + 1], sum)?;
-        errors.push(self.of_counts(runs)?);
-        Ok(errors)
-    }
-
-    /// For each method, and for the fixed radius, whether the statement was false.
-    fn run(
-        &self,
-        smoothed: &Smoothed<impl BatchClassifier>,
-        copy: &impl BatchClassifier,
-        id: u64,
-        radius: f64,
-    ) -> Result<Vec<u64>, Error> {
-        let input = Input { id, values: &[0.0] };
-        let options = RecordOptions {
-            selection: SELECTION,
-            first: 0,
-            samples: CACHED,
-            batch: 128,
-            margins: false,
-        };
-        let mut cache = Cache::new(smoothed);
-        let recorded = smoothed.record(input, &options).map_err(failed)?;
-        let class = recorded.class();
-        cache.insert(recorded).map_err(failed)?;
-        let budget = ErrorBudget::new(ALPHA, 1).map_err(failed)?;
-        let original = smoothed.classifier().fingerprint();
-        let incremental = Incremental::new(&cache, original, smoothed.smoothing(), budget);
-        let mut incremental = incremental.map_err(failed)?;
-        // What is true of the class that was chosen.
-        let truth = if class == 0 { self.q } else { 1.0 - self.q };
-        let wrong = |report: TransferReport| {
-            let found = report.certification.certificate().map(|found| found.probability);
-            u64::from(found.is_some_and(|found| found.down() > truth))
-        };
-        let mut errors = Vec::with_capacity(METHODS.len() + 2);
-        for (_, method) in METHODS {
-            let options = TransferOptions { method, samples: CHANGED, ..Default::default() };
-            let report = incremental.certify_incremental(copy, input, &options);
-            errors.push(wrong(report.map_err(failed)?));
-        }
-        let options = RadiusOptions { radius, most: CACHED, ..Default::default() };
-        let report = incremental.certify_radius(copy, input, &options);
+/// For each method, and for the fixed radius, whether the statement was false.
+fn run(
+    setting: &Thresholds,
+    smoothed: &Smoothed<impl BatchClassifier>,
+    copy: &impl BatchClassifier,
+    id: u64,
+    radius: f64,
+) -> Result<Vec<u64>, Error> {
+    let input = Input { id, values: &[0.0] };
+    let options = RecordOptions {
+        selection: SELECTION,
+        first: 0,
+        samples: CACHED,
+        batch: 128,
+        margins: false,
+    };
+    let mut cache = Cache::new(smoothed);
+    let recorded = smoothed.record(input, &options).map_err(failed)?;
+    let class = recorded.class();
+    cache.insert(recorded).map_err(failed)?;
+    let budget = ErrorBudget::new(ALPHA, 1).map_err(failed)?;
+    let original = smoothed.classifier().fingerprint();
+    let incremental = Incremental::new(&cache, original, smoothed.smoothing(), budget);
+    let mut incremental = incremental.map_err(failed)?;
+    // What is true of the class that was chosen.
+    let truth = if class == 0 { setting.q() } else { 1.0 - setting.q() };
+    let wrong = |report: TransferReport| {
+        let found = report.certification.certificate().map(|found| found.probability);
+        u64::from(found.is_some_and(|found| found.down() > truth))
+    };
+    let mut errors = Vec::with_capacity(METHODS.len() + 2);
+    for (_, method) in METHODS {
+        let options = TransferOptions { method, samples: CHANGED, ..Default::default() };
+        let report = incremental.certify_incremental(copy, input, &options);
         errors.push(wrong(report.map_err(failed)?));
-        Ok(errors)
     }
+    let options = RadiusOptions { radius, most: CACHED, ..Default::default() };
+    let report = incremental.certify_radius(copy, input, &options);
+    errors.push(wrong(report.map_err(failed)?));
+    Ok(errors)
+}
 
-    /// Errors of Fisher's test of three p-values.
-    fn of_counts(&self, runs: u64) -> Result<u64, Error> {
-        let [p, u, v] = self.probabilities;
-        let alpha = Probability::new(ALPHA).map_err(failed)?;
-        let mut random = ChaCha8Rng::seed_from_u64(31);
-        let mut happens =
-            |p: f64| u64::from(((random.next_u64() >> 11) as f64) < p * 2_f64.powi(53));
-        let mut known = HashMap::new();
-        let mut errors = 0;
-        for _ in 0..runs {
-            let (mut hits, mut lost, mut gained) = (0, 0, 0);
-            for _ in 0..CHANGED {
-                if happens(p) == 1 {
-                    hits += 1;
-                    lost += happens(u);
-                } else {
-                    gained += happens(v);
-                }
+/// Errors of Fisher's test of three p-values.
+fn of_counts(setting: &Thresholds, runs: u64) -> Result<u64, Error> {
+    let Thresholds { p, u, v } = *setting;
+    let alpha = Probability::new(ALPHA).map_err(failed)?;
+    let mut random = ChaCha8Rng::seed_from_u64(31);
+    let mut happens = |p: f64| u64::from(((random.next_u64() >> 11) as f64) < p * 2_f64.powi(53));
+    let mut known = HashMap::new();
+    let mut errors = 0;
+    for _ in 0..runs {
+        let (mut hits, mut lost, mut gained) = (0, 0, 0);
+        for _ in 0..CHANGED {
+            if happens(p) == 1 {
+                hits += 1;
+                lost += happens(u);
+            } else {
+                gained += happens(v);
             }
-            let cached = hits + (CHANGED..CACHED).map(|_| happens(p)).sum::<u64>();
-            let bound = |[cached, hits, lost, gained]: [u64; 4]| {
-                let counts = [(cached, CACHED), (lost, hits), (gained, CHANGED - hits)];
-                let [cached, lost, gained] = counts.map(|(k, n)| Count::new(k, n));
-                let counts =
-                    (cached.map_err(failed)?, lost.map_err(failed)?, gained.map_err(failed)?);
-                Ok::<_, Error>(fisher_three_lower(counts.0, counts.1, counts.2, alpha).down())
-            };
-            let outcome = [cached, hits, lost, gained];
-            let bound = match known.get(&outcome) {
-                Some(bound) => *bound,
-                None => *known.entry(outcome).or_insert(bound(outcome)?),
-            };
-            errors += u64::from(bound > self.q);
         }
-        Ok(errors)
+        let cached = hits + (CHANGED..CACHED).map(|_| happens(p)).sum::<u64>();
+        let bound = |[cached, hits, lost, gained]: [u64; 4]| {
+            let counts = [(cached, CACHED), (lost, hits), (gained, CHANGED - hits)];
+            let [cached, lost, gained] = counts.map(|(k, n)| Count::new(k, n));
+            let counts = (cached.map_err(failed)?, lost.map_err(failed)?, gained.map_err(failed)?);
+            Ok::<_, Error>(fisher_three_lower(counts.0, counts.1, counts.2, alpha).down())
+        };
+        let outcome = [cached, hits, lost, gained];
+        let bound = match known.get(&outcome) {
+            Some(bound) => *bound,
+            None => *known.entry(outcome).or_insert(bound(outcome)?),
+        };
+        errors += u64::from(bound > setting.q());
     }
+    Ok(errors)
 }
 
 #[cfg(test)]
