@@ -88,13 +88,19 @@ pub(super) struct Relaxed {
 
 impl Relaxed {
     pub(super) fn new(network: &FixedPointNetwork, bounds: &IntegerBounds, depth: usize) -> Self {
-        let layers = network.layers()[..depth].iter().zip(&bounds.accumulators);
-        let stairs = |(layer, ranges): (&nncert_core::fixed_point::FixedPointLayer, &Vec<_>)| {
-            let neurons = layer.neurons().zip(ranges);
-            neurons.map(|(neuron, range)| Stairs::new(neuron.requantization, *range)).collect()
-        };
-        Self { layers: layers.map(stairs).collect() }
+        let layers = 0..depth;
+        Self { layers: layers.map(|layer| staircases(network, bounds, layer)).collect() }
     }
+}
+
+/// The staircases of a layer.
+pub(super) fn staircases(
+    network: &FixedPointNetwork,
+    bounds: &IntegerBounds,
+    layer: usize,
+) -> Vec<Stairs> {
+    let neurons = network.layers()[layer].neurons().zip(&bounds.accumulators[layer]);
+    neurons.map(|(neuron, range)| Stairs::new(neuron.requantization, *range)).collect()
 }
 
 impl<'a> FixedPointBounder<'a> {
@@ -244,16 +250,6 @@ impl<'a> FixedPointBounder<'a> {
     pub(super) fn row(&self, layer: usize, neuron: usize) -> (&[f64], f64) {
         let dense = &self.layers[layer];
         (&dense.rows[neuron * dense.inputs..][..dense.inputs], dense.bias[neuron])
-    }
-
-    /// The staircases of a layer.
-    pub(super) fn stairs<'b>(
-        &'b self,
-        layer: usize,
-        bounds: &'b IntegerBounds,
-    ) -> impl Iterator<Item = Stairs> + 'b {
-        let neurons = self.network.layers()[layer].neurons().zip(&bounds.accumulators[layer]);
-        neurons.map(|(neuron, range)| Stairs::new(neuron.requantization, *range))
     }
 
     /// `Wᵀ λ` of a layer.

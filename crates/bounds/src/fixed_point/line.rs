@@ -2,6 +2,7 @@
 
 use nncert_core::fixed_point::IntegerInterval;
 
+use super::bounder::staircases;
 use super::staircase::Stairs;
 use super::{Ascent, FixedPointBounder, IntegerBounds, IntegerRegion, Norm};
 
@@ -90,7 +91,7 @@ impl<'a> LineSearch<'a> {
         // What the layers before contribute is compared between the same two multipliers.
         let before: Vec<Stairs> = match layer {
             0 => Vec::new(),
-            _ => self.bounder.stairs(layer - 1, bounds).collect(),
+            _ => staircases(self.bounder.network(), bounds, layer - 1),
         };
         let rest = |move_by: f64| -> (f64, f64) {
             let Some(previous) = layer.checked_sub(1) else {
