@@ -139,8 +139,7 @@ impl<'a> Branch<'a> {
     /// How far a bound is from closing the violation: in accumulators of the last layer for a pair,
     /// else in values.
     pub(crate) fn excess(&self, ascent: &Ascent) -> f64 {
-        let weights = vec![1; self.way().rows.len()];
-        let (_, needed) = weighted(self.way(), &weights, self.network().outputs());
+        let (_, needed) = self.sum();
         let unit = match (self.pair(), ascent.multipliers.last()) {
             (Some(_), Some(last)) => last.iter().fold(0.0f64, |most, l| most.max(l.abs())),
             _ => 1.0,
@@ -186,7 +185,7 @@ impl<'a> Branch<'a> {
         mut place: usize,
         mut bounds: IntegerBounds,
     ) -> Option<Open> {
-        if let Some(leaf) = self.by_ranges(&bounds) {
+        if let Some(leaf) = self.by_ranges(&bounds, vec![1]) {
             tree.close(place, leaf);
             return None;
         }
@@ -198,7 +197,7 @@ impl<'a> Branch<'a> {
             };
             let mut off = bounds.clone();
             off.accumulators[cut.layer][cut.neuron] = other;
-            let Some(leaf) = self.by_ranges(&off) else { continue };
+            let Some(leaf) = self.by_ranges(&off, vec![1]) else { continue };
             let below = tree.split(place, cut);
             tree.close(below + usize::from(is_below), leaf);
             place = below + usize::from(!is_below);
@@ -207,15 +206,34 @@ impl<'a> Branch<'a> {
         Some(Open { place, bounds, start: None, layer: None })
     }
 
-    /// A leaf, if the ranges of the outputs alone close a violation.
-    fn by_ranges(&self, bounds: &IntegerBounds) -> Option<Node> {
-        let weights = vec![1; self.way().rows.len()];
-        let (row, needed) = weighted(self.way(), &weights, self.network().outputs());
-        let layers = self.network().layers().iter();
-        let zeros: Vec<_> = layers.map(|layer| vec![0.0; layer.outputs()]).collect();
-        let proof = self.bounder.prove(self.region, bounds, &row, &zeros)?;
+    /// The sum of the rows, and of their bounds.
+    pub(crate) fn sum(&self) -> (Vec<i64>, i128) {
+        self.weighted(&vec![1; self.way().rows.len()])
+    }
+
+    /// The weighted sum of the rows, and of their bounds.
+    fn weighted(&self, weights: &[i64]) -> (Vec<i64>, i128) {
+        weighted(self.way(), weights, self.network().outputs())
+    }
+
+    /// A leaf, if multipliers prove that weighted rows cannot all be met.
+    fn leaf(
+        &self,
+        bounds: &IntegerBounds,
+        weights: Vec<i64>,
+        multipliers: &[Vec<f64>],
+    ) -> Option<Node> {
+        let (row, needed) = self.weighted(&weights);
+        let proof = self.bounder.prove(self.region, bounds, &row, multipliers)?;
         let (scale, multipliers) = (proof.scale, proof.multipliers);
         (proof.maximum < needed).then_some(Node::Leaf { weights, scale, multipliers })
+    }
+
+    /// A leaf, if ranges alone prove that weighted rows cannot all be met.
+    fn by_ranges(&self, bounds: &IntegerBounds, weights: Vec<i64>) -> Option<Node> {
+        let layers = self.network().layers().iter();
+        let zeros: Vec<_> = layers.map(|layer| vec![0.0; layer.outputs()]).collect();
+        self.leaf(bounds, weights, &zeros)
     }
 
     /// Searches until the violation is closed, a witness is found, or the watch ends it.
@@ -323,31 +341,21 @@ impl<'a> Branch<'a> {
         choices.push(all);
         let mut last = None;
         for weights in choices {
-            let (row, needed) = weighted(self.way(), &weights, self.network().outputs());
+            let (row, needed) = self.weighted(&weights);
             let form: Vec<f64> = row.iter().map(|c| *c as f64).collect();
             let is_sum = weights.iter().all(|weight| *weight == 1);
             let start = if is_sum { start } else { None };
             let ascent =
                 self.bounder.search(self.region, bounds, &form, start, needed as f64 - 1e-3, steps);
             if ascent.value < needed as f64
-                && let Some(proof) =
-                    self.bounder.prove(self.region, bounds, &row, &ascent.multipliers)
-                && proof.maximum < needed
+                && let Some(leaf) = self.leaf(bounds, weights.clone(), &ascent.multipliers)
             {
-                let (scale, multipliers) = (proof.scale, proof.multipliers);
-                return (Some(Node::Leaf { weights, scale, multipliers }), ascent);
+                return (Some(leaf), ascent);
             }
-            if !self.is_decided(bounds) {
-                last = Some(ascent);
-                continue;
-            }
-            // Ranges alone.
-            let zeros: Vec<_> = ascent.multipliers.iter().map(|row| vec![0.0; row.len()]).collect();
-            if let Some(proof) = self.bounder.prove(self.region, bounds, &row, &zeros)
-                && proof.maximum < needed
+            if self.is_decided(bounds)
+                && let Some(leaf) = self.by_ranges(bounds, weights)
             {
-                let (scale, multipliers) = (proof.scale, proof.multipliers);
-                return (Some(Node::Leaf { weights, scale, multipliers }), ascent);
+                return (Some(leaf), ascent);
             }
             last = Some(ascent);
         }
@@ -367,8 +375,7 @@ impl<'a> Branch<'a> {
         start: Option<&[Vec<f64>]>,
         steps: usize,
     ) -> (Option<Node>, Ascent) {
-        let weights = vec![1];
-        let (row, needed) = weighted(self.way(), &weights, self.network().outputs());
+        let (row, needed) = self.sum();
         let form: Vec<f64> = row.iter().map(|c| *c as f64).collect();
         let mut best: Option<(f64, Ascent)> = None;
         let inherited = start.and_then(|start| start.last()).cloned();
@@ -388,12 +395,9 @@ impl<'a> Branch<'a> {
                 steps,
             );
             if ascent.value < needed as f64
-                && let Some(proof) =
-                    self.bounder.prove(self.region, bounds, &row, &ascent.multipliers)
-                && proof.maximum < needed
+                && let Some(leaf) = self.leaf(bounds, vec![1], &ascent.multipliers)
             {
-                let (scale, multipliers) = (proof.scale, proof.multipliers);
-                return (Some(Node::Leaf { weights, scale, multipliers }), ascent);
+                return (Some(leaf), ascent);
             }
             let excess = self.excess(&ascent);
             if best.as_ref().is_none_or(|(least, _)| excess < *least) {
@@ -420,17 +424,16 @@ impl<'a> Branch<'a> {
         weighs.map(|(range, _)| range).all(|range| range.lower() == range.upper())
     }
 
-    /// A leaf where all that counts is settled: by ranges alone, or since no input has these
+    /// A leaf of a pair where all that counts is settled: by ranges alone, or since no input has these
     /// accumulators.
     ///
     /// What multipliers of the hidden layers add to the bound grows with them in proportion there;
     /// if they lower it at all, enough of them close it.
     fn settled(&self, bounds: &IntegerBounds, ascent: &Ascent) -> Option<Node> {
-        if let Some(leaf) = self.by_ranges(bounds) {
+        if let Some(leaf) = self.by_ranges(bounds, vec![1]) {
             return Some(leaf);
         }
-        let weights = vec![1; self.way().rows.len()];
-        let (row, needed) = weighted(self.way(), &weights, self.network().outputs());
+        let (row, needed) = self.sum();
         let form: Vec<f64> = row.iter().map(|c| *c as f64).collect();
         let last = ascent.multipliers.len() - 1;
         let mut scaled = ascent.multipliers.clone();
@@ -443,9 +446,7 @@ impl<'a> Branch<'a> {
         }
         scaled[..last].clone_from_slice(&ascent.multipliers[..last]);
         scaled[..last].iter_mut().flatten().for_each(|lambda| *lambda *= factor);
-        let proof = self.bounder.prove(self.region, bounds, &row, &scaled)?;
-        let (scale, multipliers) = (proof.scale, proof.multipliers);
-        (proof.maximum < needed).then_some(Node::Leaf { weights, scale, multipliers })
+        self.leaf(bounds, vec![1], &scaled)
     }
 
     /// Whether every neuron has one value.
@@ -489,7 +490,7 @@ impl<'a> Branch<'a> {
 }
 
 /// The weighted sum of rows, and of their bounds.
-pub(crate) fn weighted(way: &Violation, weights: &[i64], outputs: usize) -> (Vec<i64>, i128) {
+fn weighted(way: &Violation, weights: &[i64], outputs: usize) -> (Vec<i64>, i128) {
     let (mut form, mut needed) = (vec![0; outputs], 0);
     for (row, weight) in way.rows.iter().zip(weights) {
         // At most 2^12 rows of at most 2^31.

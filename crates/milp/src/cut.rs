@@ -4,7 +4,7 @@ use nncert_bounds::fixed_point::{Along, Ascent, IntegerBounds, LineSearch, cut_g
 use nncert_core::fixed_point::{IntegerInterval, Requantization};
 
 use crate::BranchOptions;
-use crate::branch::{Branch, weighted};
+use crate::branch::Branch;
 
 /// What a lower hull is worth beside a lower bound.
 const HULL_WORTH: f64 = 1e-3;
@@ -55,8 +55,7 @@ impl Branch<'_> {
         }
         cuts.sort_by(|a, b| b.0.total_cmp(&a.0));
         cuts.truncate(options.candidates.max(1));
-        let weights = vec![1; self.way().rows.len()];
-        let (_, needed) = weighted(self.way(), &weights, self.network().outputs());
+        let (_, needed) = self.sum();
         let least = needed as f64 - 1e-3;
         let excess = (ascent.value - least).max(0.0);
         let mut best: Option<(f64, Cut, [Along; 2])> = None;
@@ -95,7 +94,7 @@ impl Branch<'_> {
         below: bool,
         least: f64,
     ) -> (Cut, [Along; 2]) {
-        let Cut { layer, neuron, .. } = cut;
+        let Cut { layer, neuron, at: start } = cut;
         let step = self.network().layers()[layer].neuron(neuron).requantization;
         let range = bounds.accumulators[layer][neuron];
         let (first, last) = (step.apply(range.lower()), step.apply(range.upper()));
@@ -116,8 +115,9 @@ impl Branch<'_> {
                 far = middle;
             }
         }
-        let other = cut.half(bounds, !below);
-        if let Some(part) = other {
+        if cut.at != start
+            && let Some(part) = cut.half(bounds, !below)
+        {
             halves[usize::from(below)] = lines.cut(bounds, ascent, (layer, neuron), part, least);
         }
         (cut, halves)

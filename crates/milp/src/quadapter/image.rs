@@ -66,14 +66,14 @@ impl<'a> Image<'a> {
         layer: &Affine,
         target: &Preimage,
     ) -> Self {
-        let region = inputs.bounding_box();
-        let rows = (0..layer.outputs()).flat_map(|neuron| {
-            let [above, below] = template_rows(layer, target, neuron, region);
-            let most = target.element[neuron].upper.range(region).upper;
-            let inactive = add_up(most, target.above[neuron]) <= 0.0;
-            [if inactive { inactive_row(layer, neuron) } else { above }, below]
-        });
-        Self { inputs, element, step, rows: rows.collect(), any: false, leaving: 0 }
+        let mut image = Self::of_template(inputs, element, step, layer, target);
+        for (neuron, [above, _]) in image.rows.as_chunks_mut().0.iter_mut().enumerate() {
+            let most = target.element[neuron].upper.range(inputs.bounding_box()).upper;
+            if add_up(most, target.above[neuron]) <= 0.0 {
+                *above = inactive_row(layer, neuron);
+            }
+        }
+        image
     }
 
     /// The same, where so many neurons of the next layer may leave.
