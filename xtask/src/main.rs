@@ -10,6 +10,7 @@ mod demo;
 mod fixtures;
 mod help;
 mod highs;
+mod laws;
 mod measure;
 mod project;
 mod reproduce;
@@ -32,6 +33,7 @@ const VERBS: &[Verb] = &[
     reproduce::VERB,
     highs::VERB,
     fixtures::VERB,
+    laws::VERB,
     soundness::VERB,
     tidy::VERB,
     help::VERB,

@@ -63,6 +63,14 @@ impl fmt::Display for Took {
     }
 }
 
+/// A positive number; `1_000` and `1,000` are how people write it.
+pub(crate) fn count(option: &str, text: &str) -> Result<u64, Error> {
+    match text.replace(['_', ','], "").parse() {
+        Ok(count) if count > 0 => Ok(count),
+        _ => Err(Error::Usage(format!("{option} {text:?} is not a positive whole number"))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,5 +82,14 @@ mod tests {
         assert_eq!(said(59.9), "59.9 s");
         assert_eq!(said(59.99), "1 min 0 s");
         assert_eq!(said(125.4), "2 min 5 s");
+    }
+
+    #[test]
+    fn counts() {
+        assert_eq!(count("--points", "1_000").unwrap(), 1000);
+        assert_eq!(count("--points", "1,000,000").unwrap(), 1_000_000);
+        for wrong in ["0", "", "-1", "1e6", "many"] {
+            assert!(matches!(count("--points", wrong), Err(Error::Usage(_))), "{wrong}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use lexopt::Arg::Long;
 use lexopt::ValueExt;
 
-use crate::project::{Took, cargo, succeed};
+use crate::project::{Took, cargo, count, succeed};
 use crate::verb::{Error, Verb, failed};
 
 pub(crate) const VERB: Verb = Verb {
@@ -53,26 +53,4 @@ fn suite(package: &str, test: &str, variable: &str, count: u64, points: u64) -> 
         .map_err(|error| failed(format!("a bound does not hold, or nothing ran ({error})")))?;
     println!("{test}: {points} points, no violation; {} with the build.", Took(start.elapsed()));
     Ok(())
-}
-
-/// A positive number; `1_000` and `1,000` are how people write it.
-fn count(option: &str, text: &str) -> Result<u64, Error> {
-    match text.replace(['_', ','], "").parse() {
-        Ok(count) if count > 0 => Ok(count),
-        _ => Err(Error::Usage(format!("{option} {text:?} is not a positive whole number"))),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn counts() {
-        assert_eq!(count("--points", "1_000").unwrap(), 1000);
-        assert_eq!(count("--points", "1,000,000").unwrap(), 1_000_000);
-        for wrong in ["0", "", "-1", "1e6", "many"] {
-            assert!(matches!(count("--points", wrong), Err(Error::Usage(_))), "{wrong}");
-        }
-    }
 }
