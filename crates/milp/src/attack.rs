@@ -1,4 +1,6 @@
-//! Searches for witnesses: steps of the straight-through gradient, and of single coordinates.
+//! Searches for witnesses: steps of the straight-through gradient, annealing, and single coordinates.
+
+use std::sync::OnceLock;
 
 use nalgebra::DMatrix;
 use nncert_bounds::fixed_point::{FixedPointBounder, IntegerRegion};
@@ -7,6 +9,7 @@ use nncert_core::fixed_point::FixedPointEvaluator;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::anneal::Annealer;
 use crate::climb::{Climber, Score};
 use crate::{Progress, Property, Stage, Violation, Watch, Witness};
 
@@ -20,16 +23,16 @@ pub struct AttackOptions {
     pub steps: usize,
     /// Sweeps over all coordinates from the best.
     pub sweeps: usize,
-    /// How often the best is kicked and climbed from again, for the first violation; half as often
-    /// for the next, and so on.
-    pub kicks: usize,
+    /// Moves of simulated annealing from the best, for the first violation; half as many for the
+    /// next, and so on.
+    pub moves: usize,
     /// Of the random starts.
     pub seed: u64,
 }
 
 impl Default for AttackOptions {
     fn default() -> Self {
-        Self { starts: 4, steps: 8, sweeps: 6, kicks: 8, seed: 0 }
+        Self { starts: 4, steps: 8, sweeps: 6, moves: 200_000, seed: 0 }
     }
 }
 
@@ -41,6 +44,7 @@ pub struct Attacker<'a> {
     property: &'a Property,
     /// The weights of the first layer, column by column.
     columns: Vec<i64>,
+    annealer: OnceLock<Annealer>,
 }
 
 impl<'a> Attacker<'a> {
@@ -55,7 +59,7 @@ impl<'a> Attacker<'a> {
         let (inputs, outputs) = (first.inputs(), first.outputs());
         let entry = |index: usize| first.weights()[(index % outputs) * inputs + index / outputs];
         let columns = (0..inputs * outputs).map(entry).collect();
-        Self { bounder, region, property, columns }
+        Self { bounder, region, property, columns, annealer: OnceLock::new() }
     }
 
     fn network(&self) -> &'a FixedPointNetwork {
@@ -75,7 +79,7 @@ impl<'a> Attacker<'a> {
     /// Every start (the center, and random points of the region) follows the straight-through
     /// gradient of the violated rows to the farthest point of the region, again and again, all
     /// starts of all violations in one batch; the best point met of each violation is
-    /// then climbed from ([`Attacker::climb`]), kicked and climbed from again.
+    /// then annealed ([`Attacker::anneal`]) and climbed from ([`Attacker::climb`]).
     ///
     /// Guarantee: exact about what is found; that nothing is found means nothing.
     #[must_use]
@@ -95,32 +99,52 @@ impl<'a> Attacker<'a> {
             Ok(best) => best,
             Err(witness) => return witness,
         };
-        let mut kicks = options.kicks;
+        let mut moves = options.moves;
         for ((way, index), best) in ways.iter().zip(open).zip(best) {
             let progress =
                 Progress { stage: Stage::Attack, violation: *index, nodes: 0, open: ways.len() };
             if watch.stop(&progress).is_some() {
                 return None;
             }
-            let mut climber = self.climber(best, way);
-            let mut found = self.up(&mut climber, options.sweeps, watch);
-            for _ in 0..kicks {
-                if found.is_some() {
-                    break;
-                }
-                let mut other = climber.clone();
-                self.kick(&mut other, &mut random);
-                found = self.up(&mut other, options.sweeps, watch);
-                if other.best > climber.best {
-                    climber = other;
-                }
-            }
+            let seed = options.seed.wrapping_add(*index as u64);
+            let found = self.anneal(best.clone(), way, moves, seed, watch);
+            let found = found.or_else(|| self.climb(best, way, options.sweeps, watch));
             if found.is_some() {
                 return found;
             }
-            kicks /= 2;
+            moves /= 2;
         }
         None
+    }
+
+    /// Simulated annealing from a point of the region, for so many moves of single coordinates.
+    ///
+    /// Outputs are flat nearly everywhere, so that a search sees little of what a move is
+    /// worth. Here every step function is mixed with the line through its middle: from the line
+    /// alone, which has slopes, down to the step alone, in nine tenths of the moves. A move that
+    /// loses `Δ` is taken with probability `exp(-Δ / T)`, where `T` falls from 0.005 of an output's
+    /// unit to 0.0002. In L0, L1 and L2 a second coordinate goes back toward the center where the
+    /// radius is spent.
+    ///
+    /// Guarantee: exact about what is found, and the same for the same seed; that nothing is
+    /// found means nothing. Networks with more than 8192 products after the first layer get fewer
+    /// moves, in proportion.
+    #[must_use]
+    pub fn anneal(
+        &self,
+        start: Vec<i64>,
+        way: &Violation,
+        moves: usize,
+        seed: u64,
+        watch: &Watch<'_>,
+    ) -> Option<Witness> {
+        let annealer = self.annealer.get_or_init(|| Annealer::new(self.network(), self.region));
+        let progress = Progress { stage: Stage::Attack, violation: 0, nodes: 0, open: 1 };
+        let stop = || watch.stop(&progress).is_some();
+        match annealer.run(start, way, (moves, seed), |x| self.replay(x), stop) {
+            Ok(witness) => Some(witness),
+            Err(best) => self.climb(best, way, 4, watch),
+        }
     }
 
     /// Follows gradients from all starts at once: the best point of each violation, or what ended
@@ -204,17 +228,6 @@ impl<'a> Attacker<'a> {
 
     fn climber<'b>(&'b self, start: Vec<i64>, way: &'b Violation) -> Climber<'b> {
         Climber::new(self.region, &self.columns, Score::new(self.network(), way), start)
-    }
-
-    /// Moves some coordinates at random.
-    fn kick(&self, climber: &mut Climber<'_>, random: &mut ChaCha8Rng) {
-        let inputs = climber.x.len();
-        for _ in 0..(inputs / 16).max(1) {
-            let index = random.random_range(0..inputs);
-            let range = self.region.coordinates()[index];
-            let target = random.random_range(range.lower()..=range.upper());
-            let _ = climber.kick(index, target);
-        }
     }
 
     fn up(&self, climber: &mut Climber<'_>, sweeps: usize, watch: &Watch<'_>) -> Option<Witness> {

@@ -468,11 +468,15 @@ impl<'a> Branch<'a> {
         let point = self.region.nearest(&ascent.point);
         let mean = self.region.nearest(&ascent.mean);
         let found = attacker.replay(&point).or_else(|| attacker.replay(&mean));
-        // Climbing costs as much as a node or more.
-        let climbs = nodes <= 2 || nodes.is_power_of_two() || nodes.is_multiple_of(64);
+        // Annealing costs as much as some nodes.
+        let moves = match nodes {
+            _ if nodes > 8 && nodes.is_power_of_two() => 300_000,
+            _ if nodes <= 2 || nodes.is_multiple_of(64) => 30_000,
+            _ => return found,
+        };
         found.or_else(|| {
             let start = if nodes.is_multiple_of(128) { point } else { mean };
-            if climbs { attacker.climb(start, self.way(), 4, watch) } else { None }
+            attacker.anneal(start, self.way(), moves, nodes as u64, watch)
         })
     }
 

@@ -4,6 +4,7 @@ use nncert_bounds::fixed_point::IntegerRegion;
 use nncert_core::FixedPointNetwork;
 use nncert_core::fixed_point::{Requantization, Rounding};
 
+use crate::closeness::Closeness;
 use crate::{Inequality, Violation};
 
 /// A step function, with the frequent case first.
@@ -49,8 +50,7 @@ pub(crate) struct Score<'a> {
     network: &'a FixedPointNetwork,
     rows: &'a [Inequality],
     steps: Vec<Vec<Step>>,
-    /// The outputs that some row weighs.
-    outputs: Vec<usize>,
+    closeness: Closeness,
     /// Scratch.
     values: Vec<i64>,
     next: Vec<i64>,
@@ -63,9 +63,8 @@ impl<'a> Score<'a> {
             .iter()
             .map(|layer| layer.neurons().map(|neuron| Step::of(neuron.requantization)).collect())
             .collect();
-        let weighs = |output: &usize| way.rows.iter().any(|row| row.coefficients[*output] != 0);
-        let outputs = (0..network.outputs()).filter(weighs).collect();
-        Self { network, rows: &way.rows, steps, outputs, values: Vec::new(), next: Vec::new() }
+        let (closeness, values, next) = (Closeness::new(way), Vec::new(), Vec::new());
+        Self { network, rows: &way.rows, steps, closeness, values, next }
     }
 
     /// How close the rows are to being met: at least 0 if and only if all are.
@@ -84,7 +83,7 @@ impl<'a> Score<'a> {
             if core::ptr::eq(layer, &layers[last]) {
                 // Others count for nothing.
                 self.next.resize(layer.outputs(), 0);
-                for output in &self.outputs {
+                for output in &self.closeness.outputs {
                     self.next[*output] = layer.neuron(*output).accumulate(&self.values);
                 }
             } else {
@@ -96,33 +95,26 @@ impl<'a> Score<'a> {
             let step = layers[last].neuron(output).requantization;
             sums[output] as f64 * step.multiplier.value() + step.zero_point as f64
         };
-        let score = |row: &Inequality| {
-            let (mut exact, mut smooth) = (-i128::from(row.bound), -(row.bound as f64));
-            let mut arms = f64::NEG_INFINITY;
-            for output in &self.outputs {
-                let c = row.coefficients[*output];
-                let value = self.steps[last][*output].apply(sums[*output]);
-                exact += i128::from(c) * i128::from(value);
-                smooth += c as f64 * real(*output);
-            }
-            if exact >= 0 {
-                return exact as f64;
-            }
-            if row.bound <= 0
-                && let Some((a, b)) = row.pair()
-            {
-                let clamp = |output: usize| layers[last].neuron(output).requantization.clamp;
-                let top = real(a) - clamp(a).upper() as f64;
-                let bottom = clamp(b).lower() as f64 - real(b);
-                // Only where that end is one for both.
-                if clamp(a) == clamp(b) {
-                    arms = top.max(bottom);
-                }
-            }
-            // A row that is not met may be so by rounding alone.
-            exact as f64 + 0.5 * (smooth.max(arms).min(2.0) - 2.0)
+        let mut exact = i128::MAX;
+        for row in self.rows {
+            let terms = self.closeness.outputs.iter();
+            let sum: i128 = terms
+                .map(|output| {
+                    let value = self.steps[last][*output].apply(sums[*output]);
+                    i128::from(row.coefficients[*output]) * i128::from(value)
+                })
+                .sum();
+            exact = exact.min(sum - i128::from(row.bound));
+        }
+        if exact >= 0 {
+            return exact as f64;
+        }
+        let clamp = |output: usize| {
+            let clamp = layers[last].neuron(output).requantization.clamp;
+            [clamp.lower() as f64, clamp.upper() as f64]
         };
-        self.rows.iter().map(score).fold(f64::INFINITY, f64::min)
+        // Rows that are not met may be so by rounding alone.
+        exact as f64 + 0.5 * (self.closeness.at(real, clamp).min(2.0) - 2.0)
     }
 }
 
@@ -151,19 +143,6 @@ impl<'a> Climber<'a> {
         let best = score.at(&sums);
         let moved = vec![0; sums.len()];
         Self { region, columns, score, x, sums, moved, best }
-    }
-
-    /// Moves one coordinate, wherever that leads; `false` if it would leave the region.
-    pub(crate) fn kick(&mut self, index: usize, target: i64) -> bool {
-        let back = core::mem::replace(&mut self.x[index], target);
-        if back == target || !self.region.contains(&self.x) {
-            self.x[index] = back;
-            return false;
-        }
-        self.shift(index, target - back);
-        core::mem::swap(&mut self.sums, &mut self.moved);
-        self.best = self.score.at(&self.sums);
-        true
     }
 
     fn shift(&mut self, index: usize, step: i64) {

@@ -60,6 +60,7 @@
 //! 2. Neumaier and Shcherbina, *Safe bounds in linear and mixed-integer linear programming*,
 //!    Mathematical Programming 99, 2004: bounds from any multipliers.
 
+mod anneal;
 mod attack;
 mod batch;
 mod branch;
@@ -67,6 +68,7 @@ mod cascade;
 mod certificate;
 mod check;
 mod climb;
+mod closeness;
 mod cut;
 mod encoding;
 #[cfg(feature = "highs")]
