@@ -34,6 +34,9 @@ pub struct Evaluator<T: Real> {
     step: usize,
     /// From the first dense layer on: one product for the whole batch.
     stages: Vec<Stage<T>>,
+    /// Whether an input is a row from there on: a product whose larger factor lies as it is read
+    /// need not copy it.
+    rows: bool,
     buffers: Buffers<T>,
 }
 
@@ -44,13 +47,34 @@ const CACHED: usize = 1 << 16;
 /// A layer with its numbers in `T`.
 #[derive(Clone, Debug)]
 enum Stage<T> {
-    Affine { weight: DMatrix<T>, bias: Vec<T> },
+    Affine {
+        weight: DMatrix<T>,
+        bias: Vec<T>,
+    },
+    /// The same for inputs that are rows: `weight` is transposed.
+    AffineOfRows {
+        weight: DMatrix<T>,
+        bias: Vec<T>,
+        rectified: bool,
+    },
     Convolution(Convolver<T>),
-    Pool { pool: Pool, image: [usize; 3], outputs: usize },
-    Scale { factor: Vec<T>, offset: Vec<T> },
+    Pool {
+        pool: Pool,
+        image: [usize; 3],
+        outputs: usize,
+    },
+    Scale {
+        factor: Vec<T>,
+        offset: Vec<T>,
+    },
     Select(Vec<Option<usize>>),
     Flatten,
-    Residual { body: Vec<Stage<T>>, shortcut: Vec<Stage<T>>, saved: DMatrix<T>, rectified: bool },
+    Residual {
+        body: Vec<Stage<T>>,
+        shortcut: Vec<Stage<T>>,
+        saved: DMatrix<T>,
+        rectified: bool,
+    },
     Activation(Activation),
 }
 
@@ -66,6 +90,15 @@ struct Buffers<T> {
 impl<T: Real> Buffers<T> {
     fn new() -> Self {
         Self { current: empty(), next: empty(), joined: empty(), copies: Vec::new() }
+    }
+}
+
+impl<T: Real> Buffers<T> {
+    fn transpose(&mut self) {
+        let (rows, columns) = self.current.shape();
+        reshape(&mut self.next, columns, rows);
+        self.current.transpose_to(&mut self.next);
+        core::mem::swap(&mut self.current, &mut self.next);
     }
 }
 
@@ -86,7 +119,11 @@ impl<T: Real> Evaluator<T> {
         };
         let mut front: Vec<_> = layers.map(stage).collect::<Result<_, _>>()?;
         let dense = front.iter().position(Stage::is_dense).unwrap_or(front.len());
-        let stages = fuse(front.split_off(dense));
+        let mut stages = front.split_off(dense);
+        let rows = stages.iter().all(Stage::is_blind_to_order);
+        if rows {
+            stages = stages.into_iter().map(Stage::of_rows).collect();
+        }
         let shapes = &network.shapes()[..=dense];
         let widest = shapes.iter().map(Shape::len).max().unwrap_or(0);
         Ok(Self {
@@ -94,7 +131,8 @@ impl<T: Real> Evaluator<T> {
             front: fuse(front),
             features: shapes.last().map_or(0, Shape::len),
             step: (CACHED / widest.max(1)).max(1),
-            stages,
+            stages: fuse(stages),
+            rows,
             buffers: Buffers::new(),
         })
     }
@@ -125,8 +163,14 @@ impl<T: Real> Evaluator<T> {
             }
             buffers.joined = core::mem::replace(&mut buffers.current, joined);
         }
+        if self.rows {
+            self.buffers.transpose();
+        }
         for stage in &mut self.stages {
             stage.run(&mut self.buffers);
+        }
+        if self.rows {
+            self.buffers.transpose();
         }
         Ok(&self.buffers.current)
     }
@@ -173,6 +217,21 @@ impl<T: Real> Stage<T> {
         layers.iter().map(stage).collect::<Result<_, _>>().map(fuse)
     }
 
+    /// Whether it can take inputs that are rows.
+    fn is_blind_to_order(&self) -> bool {
+        matches!(self, Self::Affine { .. } | Self::Activation(_) | Self::Flatten)
+    }
+
+    /// The same for inputs that are rows.
+    fn of_rows(self) -> Self {
+        match self {
+            Self::Affine { weight, bias } => {
+                Self::AffineOfRows { weight: weight.transpose(), bias, rectified: false }
+            }
+            other => other,
+        }
+    }
+
     /// Whether there is a product in it that is faster for many inputs.
     fn is_dense(&self) -> bool {
         match self {
@@ -194,6 +253,17 @@ impl<T: Real> Stage<T> {
                     column.as_mut_slice().copy_from_slice(bias);
                 }
                 multiply(next, true, weight, current);
+            }
+            Self::AffineOfRows { weight, bias, rectified } => {
+                let inputs = current.nrows();
+                reshape(next, inputs, weight.ncols());
+                for (mut column, bias) in next.column_iter_mut().zip(&*bias) {
+                    column.fill(*bias);
+                }
+                multiply(next, true, current, weight);
+                if *rectified {
+                    rectify(next.as_mut_slice());
+                }
             }
             Self::Convolution(convolver) => convolver.run(current, next, copies),
             Self::Pool { pool, image, outputs } => {
@@ -249,13 +319,20 @@ fn fuse<T: Real>(stages: Vec<Stage<T>>) -> Vec<Stage<T>> {
             (Some(Stage::Convolution(convolver)), Stage::Activation(Activation::Relu)) => {
                 convolver.rectify();
             }
-            (Some(Stage::Residual { rectified, .. }), Stage::Activation(Activation::Relu)) => {
-                *rectified = true;
-            }
+            (
+                Some(Stage::Residual { rectified, .. } | Stage::AffineOfRows { rectified, .. }),
+                Stage::Activation(Activation::Relu),
+            ) => *rectified = true,
             _ => fused.push(stage),
         }
     }
     fused
+}
+
+fn rectify<T: Real>(values: &mut [T]) {
+    for value in values {
+        *value = Activation::Relu.apply(*value);
+    }
 }
 
 fn narrow<T: Real>(values: &[f64]) -> Result<Vec<T>, f64> {

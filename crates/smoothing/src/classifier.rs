@@ -5,28 +5,13 @@ use std::sync::Mutex;
 
 use nalgebra::DMatrix;
 use nncert_core::fixed_point::{FixedPointEvaluator, FixedPointInputError};
-use nncert_core::{Evaluator, EvaluatorError, FixedPointNetwork, InputError, Layer, Network};
+use nncert_core::{Evaluator, EvaluatorError, FixedPointNetwork, InputError, Network};
 
 use crate::Fingerprint;
 
-/// Inputs that are evaluated together.
-const BLOCK: usize = 32;
-
-/// The same where a dense layer is large: its weights are read once for all of them.
-const LARGE_BLOCK: usize = 256;
-
-/// Weights of a large layer.
-const LARGE: usize = 1 << 19;
-
-/// How many inputs a network is evaluated on together. Always as many, so that the bits of a result do not depend on the batch it came in.
-fn block(network: &Network) -> usize {
-    let weights = |layer: &Layer| match layer {
-        Layer::Affine(affine) => affine.weight.len(),
-        _ => 0,
-    };
-    let most = network.layers().iter().map(weights).max();
-    if most.is_some_and(|most| most >= LARGE) { LARGE_BLOCK } else { BLOCK }
-}
+/// Inputs that a network is evaluated on together: always as many, so that the bits of a result do
+/// not depend on the batch that it came in.
+const BLOCK: usize = 64;
 
 /// A base classifier: a batch of inputs in, a label for each out.
 ///
@@ -122,7 +107,6 @@ pub struct NetworkClassifier {
     inputs: usize,
     classes: usize,
     fingerprint: Fingerprint,
-    block: usize,
     evaluator: Evaluator<f32>,
     idle: Mutex<Vec<(Evaluator<f32>, DMatrix<f32>)>>,
 }
@@ -137,7 +121,6 @@ impl NetworkClassifier {
             inputs: network.inputs(),
             classes: network.outputs(),
             fingerprint: Fingerprint::of_network(network),
-            block: block(network),
             evaluator: Evaluator::new(network)?,
             idle: Mutex::default(),
         })
@@ -175,12 +158,12 @@ impl NetworkClassifier {
     ) -> Result<Vec<T>, ClassifierError> {
         check_inputs(self.inputs, batch)?;
         let (mut evaluator, mut block) = taken(&self.idle)
-            .unwrap_or_else(|| (self.evaluator.clone(), DMatrix::zeros(self.inputs, self.block)));
+            .unwrap_or_else(|| (self.evaluator.clone(), DMatrix::zeros(self.inputs, BLOCK)));
         let mut found = Vec::with_capacity(batch.ncols());
-        for first in (0..batch.ncols()).step_by(self.block) {
-            let count = self.block.min(batch.ncols() - first);
+        for first in (0..batch.ncols()).step_by(BLOCK) {
+            let count = BLOCK.min(batch.ncols() - first);
             block.columns_mut(0, count).copy_from(&batch.columns(first, count));
-            block.columns_mut(count, self.block - count).fill(0.0);
+            block.columns_mut(count, BLOCK - count).fill(0.0);
             let outputs = evaluator.evaluate(&block)?;
             found.extend(outputs.column_iter().take(count).map(|y| of(y.as_slice())));
         }
