@@ -3,7 +3,7 @@
 //! | key | what |
 //! |---|---|
 //! | `cells` | for each model, copy and σ: speed-ups over certifying from scratch at equal ACR, in evaluations of the copy and in seconds |
-//! | `least_ratio` | the least of `ours_speedup` by `irs_speedup` |
+//! | `least_ratio` | the least of `ours_by_irs`: what IRS costs over what ours does, over the ACR that both reach |
 //! | `samples_per_second` | noise and classification, f32, for each model and number of threads |
 //! | `noise_share` | the share of noise in that time |
 //! | `peak_share` | products of the classifier a second, by those of a plain f32 matrix product |
@@ -99,7 +99,7 @@ impl Study {
     }
 
     fn figures(&self) -> Json {
-        let ratios = self.cells.iter().map(|cell| cell.kept().ours / cell.kept().irs);
+        let ratios = self.cells.iter().map(|cell| cell.kept().ours_by_irs);
         let rates = |what: fn(&Throughput) -> Json| {
             self.throughput.iter().map(|figure| (figure.key(), what(figure))).collect::<Json>()
         };
