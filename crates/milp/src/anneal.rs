@@ -334,7 +334,8 @@ impl<'a> Walk<'a> {
             return Some((0, None));
         }
         let cost = |input: usize, x: i64| budget.cost(self.far(input, x));
-        let spent = self.spent - cost(input, self.x[input]) + cost(input, target);
+        let without = |spent: u64, input: usize| spent.saturating_sub(cost(input, self.x[input]));
+        let spent = without(self.spent, input).saturating_add(cost(input, target));
         if spent <= budget.most {
             return Some((spent, None));
         }
@@ -350,7 +351,8 @@ impl<'a> Walk<'a> {
             };
             // At most how far it was.
             let back = if x > center { center + distance as i64 } else { center - distance as i64 };
-            return Some((spent - cost(other, x) + cost(other, back), Some((other, back))));
+            let spent = without(spent, other).saturating_add(cost(other, back));
+            return Some((spent, Some((other, back))));
         }
         None
     }
