@@ -117,7 +117,7 @@ pub fn fisher_two_lower(cached: Count, lost: Count, alpha: Probability) -> Sided
 /// ```
 ///
 /// `cached` and `lost` as in [`fisher_two_lower`]; `gained` is `e` of `l`, where the changed classifier answers `c` and the original does
-/// not. Worth its evaluations where `p` is far from 1. It takes a few milliseconds.
+/// not. Worth its evaluations where `p` is far from 1. It takes some 15 milliseconds, where two take 15 µs.
 ///
 /// Guarantee: sound, false with a probability of at most `α`. Which samples are evaluated may depend on the labels of the original, but not
 /// on those of the changed classifier.
