@@ -108,7 +108,8 @@ pub(crate) struct Annealer {
     ranges: Vec<IntegerInterval>,
     /// The inputs that can move, and change something.
     free: Vec<usize>,
-    budget: Budget,
+    norm: Norm,
+    budget: u128,
 }
 
 impl Annealer {
@@ -122,8 +123,9 @@ impl Annealer {
             ranges[*input].lower() < ranges[*input].upper() && column.iter().any(|w| *w != 0.0)
         };
         let free = (0..ranges.len()).filter(matters).collect();
-        let (center, budget) = (region.center().to_vec(), Budget::of(region));
-        Self { layers, outputs: network.outputs(), center, ranges, free, budget }
+        let (norm, budget) = (region.norm(), region.budget());
+        let (outputs, center) = (network.outputs(), region.center().to_vec());
+        Self { layers, outputs, center, ranges, free, norm, budget }
     }
 
     /// Moves single inputs (pairs, where the norm wants it) from a point of the region: where that
@@ -157,46 +159,6 @@ impl Annealer {
     }
 }
 
-/// What the norm allows.
-#[derive(Clone, Copy, Debug)]
-struct Budget {
-    norm: Norm,
-    most: u64,
-}
-
-impl Budget {
-    fn of(region: &IntegerRegion) -> Self {
-        let (norm, radius) = (region.norm(), region.radius());
-        let most = match norm {
-            Norm::Linf => u64::MAX,
-            Norm::L0 | Norm::L1 => radius,
-            Norm::L2 => radius.saturating_mul(radius),
-        };
-        Self { norm, most }
-    }
-
-    /// What a coordinate costs that is so far from the center.
-    fn cost(self, distance: u64) -> u64 {
-        match self.norm {
-            Norm::Linf => 0,
-            Norm::L0 => u64::from(distance > 0),
-            Norm::L1 => distance,
-            Norm::L2 => distance.saturating_mul(distance),
-        }
-    }
-
-    /// How far a coordinate may stay if its cost must fall by so much.
-    fn less(self, distance: u64, excess: u64) -> Option<u64> {
-        let left = self.cost(distance).checked_sub(excess)?;
-        Some(match self.norm {
-            Norm::Linf => distance,
-            Norm::L0 => 0,
-            Norm::L1 => left,
-            Norm::L2 => left.isqrt(),
-        })
-    }
-}
-
 /// A point on its way.
 struct Walk<'a> {
     of: &'a Annealer,
@@ -204,7 +166,7 @@ struct Walk<'a> {
     x: Vec<i64>,
     /// The best point since the steps are what they are.
     best: Vec<i64>,
-    spent: u64,
+    spent: u128,
     sums: Vec<f32>,
     moved: Vec<f32>,
     /// Scratch.
@@ -218,8 +180,8 @@ impl<'a> Walk<'a> {
     fn new(of: &'a Annealer, x: Vec<i64>, way: &Violation) -> Self {
         let hidden = &of.layers[..of.layers.len() - 1];
         let widest = of.layers.iter().map(Smooth::width).max().unwrap_or(0);
-        let pay = |(x, center): (&i64, &i64)| of.budget.cost(x.abs_diff(*center));
-        let spent = x.iter().zip(&of.center).map(pay).fold(0, u64::saturating_add);
+        let pay = |(x, center): (&i64, &i64)| of.norm.cost(x.abs_diff(*center));
+        let spent = x.iter().zip(&of.center).map(pay).sum();
         let width = of.layers[0].width();
         Self {
             of,
@@ -236,6 +198,7 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Computes the sums, and `moved` as where they are.
     #[inline(always)]
     fn again(&mut self) {
         let first = &self.of.layers[0];
@@ -246,7 +209,7 @@ impl<'a> Walk<'a> {
                 self.shift(input, x);
             }
         }
-        core::mem::swap(&mut self.sums, &mut self.moved);
+        self.sums.copy_from_slice(&self.moved);
     }
 
     /// Adds a move of one input to `moved`.
@@ -317,42 +280,35 @@ impl<'a> Walk<'a> {
         (target != x && range.contains(target)).then_some(target)
     }
 
-    fn far(&self, input: usize, x: i64) -> u64 {
-        x.abs_diff(self.of.center[input])
-    }
-
-    /// What must be taken back for a move to stay in the region: another input and its value.
+    /// What the coordinates cost after a move, and what must be taken back for it to stay in the
+    /// region: another input and its value.
     #[inline(always)]
     fn pay(
         &self,
         input: usize,
         target: i64,
         random: &mut ChaCha8Rng,
-    ) -> Option<(u64, Option<(usize, i64)>)> {
-        let budget = self.of.budget;
-        if budget.norm == Norm::Linf {
+    ) -> Option<(u128, Option<(usize, i64)>)> {
+        let Annealer { norm, budget, free, center, .. } = self.of;
+        if *norm == Norm::Linf {
             return Some((0, None));
         }
-        let cost = |input: usize, x: i64| budget.cost(self.far(input, x));
-        let without = |spent: u64, input: usize| spent.saturating_sub(cost(input, self.x[input]));
-        let spent = without(self.spent, input).saturating_add(cost(input, target));
-        if spent <= budget.most {
+        // Distances are at most 2^31.
+        let cost = |input: usize, x: i64| norm.cost(x.abs_diff(center[input]));
+        let spent = self.spent - cost(input, self.x[input]) + cost(input, target);
+        if spent <= *budget {
             return Some((spent, None));
         }
-        let free = &self.of.free;
         for _ in 0..16 {
             let other = free[random.random_range(0..free.len())];
-            let (x, center) = (self.x[other], self.of.center[other]);
-            if other == input || x == center {
+            let (x, center) = (self.x[other], center[other]);
+            let others = spent - cost(other, x);
+            if other == input || x == center || others > *budget {
                 continue;
             }
-            let Some(distance) = budget.less(x.abs_diff(center), spent - budget.most) else {
-                continue;
-            };
-            // At most how far it was.
-            let back = if x > center { center + distance as i64 } else { center - distance as i64 };
-            let spent = without(spent, other).saturating_add(cost(other, back));
-            return Some((spent, Some((other, back))));
+            let kept = norm.kept(budget - others).cast_signed();
+            let back = if x > center { center + kept } else { center - kept };
+            return Some((others + cost(other, back), Some((other, back))));
         }
         None
     }
@@ -389,7 +345,6 @@ where
                 line = left * left;
                 loss = LOSS[0] * libm::powf(LOSS[1] / LOSS[0], done);
                 walk.again();
-                walk.moved.copy_from_slice(&walk.sums);
                 now = walk.score(line);
             }
             let draw: u32 = random.random();

@@ -36,6 +36,32 @@ impl Norm {
             Self::Linf => "Linf",
         }
     }
+
+    /// What a coordinate so far from the center takes of the [`IntegerRegion::budget`].
+    ///
+    /// ```text
+    /// L0: [d > 0],    L1: d,    L2: d²,    L∞: 0
+    /// ```
+    #[must_use]
+    pub const fn cost(self, distance: u64) -> u128 {
+        match self {
+            Self::L0 => (distance > 0) as u128,
+            Self::L1 => distance as u128,
+            Self::L2 => (distance as u128).saturating_mul(distance as u128),
+            Self::Linf => 0,
+        }
+    }
+
+    /// How far from the center a coordinate may stay that is too far for what is left of the budget.
+    #[must_use]
+    pub const fn kept(self, left: u128) -> u64 {
+        let kept = match self {
+            Self::L0 | Self::Linf => 0,
+            Self::L1 => left,
+            Self::L2 => left.isqrt(),
+        };
+        if kept > u64::MAX as u128 { u64::MAX } else { kept as u64 }
+    }
 }
 
 impl fmt::Display for Norm {
@@ -157,6 +183,24 @@ impl IntegerRegion {
     #[must_use]
     pub fn radius(&self) -> u64 {
         self.radius
+    }
+
+    /// What the coordinates of a point of the ball may cost together ([`Norm::cost`]): the radius,
+    /// or its square in L2.
+    ///
+    /// ```
+    /// # use nncert_bounds::fixed_point::{IntegerRegion, Norm};
+    /// # use nncert_core::fixed_point::IntegerInterval;
+    /// let region = IntegerRegion::new(vec![5, 5], Norm::L2, 3, IntegerInterval::new(0, 9)?)?;
+    /// // 2² + 2² ≤ 3².
+    /// assert!(Norm::L2.cost(2) + Norm::L2.cost(2) <= region.budget());
+    /// assert!(region.contains(&[3, 7]) && !region.contains(&[2, 6]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub const fn budget(&self) -> u128 {
+        let radius = self.radius as u128;
+        if matches!(self.norm, Norm::L2) { radius * radius } else { radius }
     }
 
     /// What inputs are clipped to.
@@ -338,31 +382,18 @@ impl IntegerRegion {
         let mut order: Vec<usize> =
             (0..point.len()).filter(|i| point[*i] != self.center[*i]).collect();
         order.sort_by_key(|i| point[*i].abs_diff(self.center[*i]));
-        let weight = |d: u64| match self.norm {
-            Norm::L0 => i128::from(d > 0),
-            Norm::L1 => i128::from(d),
-            Norm::L2 => i128::from(d) * i128::from(d),
-            Norm::Linf => 0,
-        };
-        let radius = i128::from(self.radius);
-        let budget = if self.norm == Norm::L2 { radius.saturating_mul(radius) } else { radius };
         let changes = point.iter().zip(&self.center).map(|(x, u)| x.abs_diff(*u));
-        let mut total: i128 = changes.map(weight).sum();
+        let mut total: u128 = changes.map(|distance| self.norm.cost(distance)).sum();
         for index in order {
-            if total <= budget {
+            if total <= self.budget() {
                 break;
             }
             let (x, u) = (point[index], self.center[index]);
             let distance = x.abs_diff(u);
-            let left = (budget - (total - weight(distance))).max(0);
-            let kept = match self.norm {
-                Norm::L1 => left,
-                Norm::L2 => left.isqrt(),
-                Norm::L0 | Norm::Linf => 0,
-            };
+            let others = total - self.norm.cost(distance);
             // Less than the distance, which is at most 2^31.
-            let kept = u64::try_from(kept).unwrap_or(0).min(distance);
-            total += weight(kept) - weight(distance);
+            let kept = self.norm.kept(self.budget().saturating_sub(others)).min(distance);
+            total = others + self.norm.cost(kept);
             point[index] = u + (x - u).signum() * kept.cast_signed();
         }
         point
