@@ -226,11 +226,18 @@ impl<'a> Attacker<'a> {
         score.at(&sums)
     }
 
-    fn climber<'b>(&'b self, start: Vec<i64>, way: &'b Violation) -> Climber<'b> {
-        Climber::new(self.region, &self.columns, Score::new(self.network(), way), start)
-    }
-
-    fn up(&self, climber: &mut Climber<'_>, sweeps: usize, watch: &Watch<'_>) -> Option<Witness> {
+    /// Moves single coordinates as long as that brings a violation closer, for at most so many
+    /// sweeps.
+    #[must_use]
+    pub fn climb(
+        &self,
+        start: Vec<i64>,
+        way: &Violation,
+        sweeps: usize,
+        watch: &Watch<'_>,
+    ) -> Option<Witness> {
+        let score = Score::new(self.network(), way);
+        let mut climber = Climber::new(self.region, &self.columns, score, start);
         for _ in 0..sweeps {
             let progress = Progress { stage: Stage::Attack, violation: 0, nodes: 0, open: 1 };
             if watch.stop(&progress).is_some() {
@@ -247,19 +254,6 @@ impl<'a> Attacker<'a> {
             }
         }
         self.replay(&climber.x)
-    }
-
-    /// Moves single coordinates as long as that brings a violation closer, for at most so many
-    /// sweeps.
-    #[must_use]
-    pub fn climb(
-        &self,
-        start: Vec<i64>,
-        way: &Violation,
-        sweeps: usize,
-        watch: &Watch<'_>,
-    ) -> Option<Witness> {
-        self.up(&mut self.climber(start, way), sweeps, watch)
     }
 }
 

@@ -213,7 +213,13 @@ impl<'a> Branch<'a> {
 
     /// The weighted sum of the rows, and of their bounds.
     fn weighted(&self, weights: &[i64]) -> (Vec<i64>, i128) {
-        weighted(self.way(), weights, self.network().outputs())
+        let (mut form, mut needed) = (vec![0; self.network().outputs()], 0);
+        for (row, weight) in self.way().rows.iter().zip(weights) {
+            // At most 2^12 rows of at most 2^31.
+            form.iter_mut().zip(&row.coefficients).for_each(|(sum, c)| *sum += weight * c);
+            needed += i128::from(*weight) * i128::from(row.bound);
+        }
+        (form, needed)
     }
 
     /// A leaf, if multipliers prove that weighted rows cannot all be met.
@@ -491,17 +497,6 @@ impl<'a> Branch<'a> {
             .into_iter()
             .find_map(|x| attacker.climb(self.region.nearest(x), self.way(), 20, watch))
     }
-}
-
-/// The weighted sum of rows, and of their bounds.
-fn weighted(way: &Violation, weights: &[i64], outputs: usize) -> (Vec<i64>, i128) {
-    let (mut form, mut needed) = (vec![0; outputs], 0);
-    for (row, weight) in way.rows.iter().zip(weights) {
-        // At most 2^12 rows of at most 2^31.
-        form.iter_mut().zip(&row.coefficients).for_each(|(sum, c)| *sum += weight * c);
-        needed += i128::from(*weight) * i128::from(row.bound);
-    }
-    (form, needed)
 }
 
 /// The nodes in order, each before its children.
