@@ -91,9 +91,7 @@ impl<T: Real> Buffers<T> {
     fn new() -> Self {
         Self { current: empty(), next: empty(), joined: empty(), copies: Vec::new() }
     }
-}
 
-impl<T: Real> Buffers<T> {
     fn transpose(&mut self) {
         let (rows, columns) = self.current.shape();
         reshape(&mut self.next, columns, rows);
@@ -262,7 +260,7 @@ impl<T: Real> Stage<T> {
                 }
                 multiply(next, true, current, weight);
                 if *rectified {
-                    rectify(next.as_mut_slice());
+                    activate(Activation::Relu, next.as_mut_slice());
                 }
             }
             Self::Convolution(convolver) => convolver.run(current, next, copies),
@@ -288,9 +286,7 @@ impl<T: Real> Stage<T> {
                 return;
             }
             Self::Activation(activation) => {
-                for value in current.as_mut_slice() {
-                    *value = activation.apply(*value);
-                }
+                activate(*activation, current.as_mut_slice());
                 return;
             }
             Self::Residual { body, shortcut, saved, rectified } => {
@@ -329,9 +325,9 @@ fn fuse<T: Real>(stages: Vec<Stage<T>>) -> Vec<Stage<T>> {
     fused
 }
 
-fn rectify<T: Real>(values: &mut [T]) {
+fn activate<T: Real>(activation: Activation, values: &mut [T]) {
     for value in values {
-        *value = Activation::Relu.apply(*value);
+        *value = activation.apply(*value);
     }
 }
 
