@@ -72,6 +72,12 @@ impl Thresholds {
         self.p * (1.0 - self.u) + (1.0 - self.p) * self.v
     }
 
+    /// Four fifths of the radius that `q` gives where it is above a half: one to decide.
+    #[must_use]
+    pub fn radius(&self) -> f64 {
+        0.8 * f64::from(quantile(self.q().max(0.5)))
+    }
+
     /// `f`.
     #[must_use]
     pub fn original(&self) -> impl BatchClassifier + use<> {

@@ -54,7 +54,7 @@ fn transfers(runs: u64, alpha: f64, settings: &[Thresholds], methods: &[Transfer
         let smoothed = Smoothed::new(setting.original(), smoothing.clone()).unwrap();
         let (fingerprint, changed) = (smoothed.classifier().fingerprint(), setting.changed());
         let mut errors = vec![0; methods.len() + 1];
-        let radius = 0.8 * f64::from(quantile(setting.q().max(0.5)));
+        let radius = setting.radius();
         for id in 0..runs {
             let input = Input { id, values: &[0.0] };
             let cache = recorded(&smoothed, input);

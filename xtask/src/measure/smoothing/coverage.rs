@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use nncert_prob::{Count, Probability, SidedProbability, fisher_three_lower, normal_quantile_down};
+use nncert_prob::{Count, Probability, fisher_three_lower};
 use nncert_smoothing::strategies::Thresholds;
 use nncert_smoothing::{
     BatchClassifier, Cache, ErrorBudget, Expectation, GammaSwitch, Incremental, Input, Noise,
@@ -116,9 +116,7 @@ fn errors(setting: &Thresholds, runs: u64) -> Result<Vec<u64>, Error> {
     let (f, copy) = (setting.original(), setting.changed());
     let smoothing = Smoothing::new(Noise::Gaussian, 1.0, 17).map_err(failed)?;
     let smoothed = Smoothed::new(&f, smoothing).map_err(failed)?;
-    let half = SidedProbability::new(setting.q().max(0.5)).map_err(failed)?;
-    #[allow(clippy::cast_possible_truncation)]
-    let radius = 0.8 * f64::from(normal_quantile_down(half) as f32);
+    let radius = setting.radius();
     let sum = |mut a: Vec<u64>, b: Vec<u64>| {
         a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
         Ok(a)
