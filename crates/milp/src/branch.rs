@@ -136,12 +136,15 @@ impl<'a> Branch<'a> {
         }
     }
 
-    /// How far a bound is from closing the violation: in accumulators of the last layer for a pair,
-    /// else in values.
+    /// How far a bound is from closing the violation: in values, or for a pair in accumulators of the
+    /// last layer, of which a direction is a mean.
+    ///
+    /// A direction is measured by the sum of its weights. `a_a ≥ c` and `a_b ≤ d`, missed by `u` and `v`,
+    /// are missed by `(u + v) / 2` halfway between them, never by more than the worse of both.
     pub(crate) fn excess(&self, ascent: &Ascent) -> f64 {
         let (_, needed) = self.sum();
         let unit = match (self.pair(), ascent.multipliers.last()) {
-            (Some(_), Some(last)) => last.iter().fold(0.0f64, |most, l| most.max(l.abs())),
+            (Some(_), Some(last)) => last.iter().map(|l| l.abs()).sum::<f64>(),
             _ => 1.0,
         };
         (ascent.value - needed as f64) / unit.max(f64::MIN_POSITIVE)
@@ -514,4 +517,58 @@ fn flatten(mut grown: Vec<Grown>) -> Tree {
         }
     }
     Tree { nodes }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nalgebra::dmatrix;
+    use nncert_core::fixed_point::{FixedPointLayer, Format, LayerFormats, Rounding};
+
+    /// Two sides of the corner, both missed: what is between them is not further away.
+    #[test]
+    fn mean_of_two_directions_is_missed_by_no_more_than_the_worse() {
+        let values = Format::unsigned(6, 4).unwrap();
+        let weight = Format::signed(6, 4).unwrap();
+        let formats =
+            LayerFormats { weight, bias: weight, output: values, rounding: Rounding::HalfUp };
+        let layer = |weights| {
+            FixedPointLayer::with_formats(&weights, &[0, 0], values, formats, formats.relu_clamp())
+                .unwrap()
+        };
+        let layers = vec![layer(dmatrix![9, -20; 24, 17]), layer(dmatrix![-12, 20; 13, -7])];
+        let network = FixedPointNetwork::new(values, layers).unwrap();
+        let region = IntegerRegion::around(
+            &network,
+            vec![20, 20],
+            nncert_bounds::fixed_point::Norm::Linf,
+            9,
+        )
+        .unwrap();
+        let property = Property::same_class_as(&network, &[20, 20]).unwrap();
+        let bounder = FixedPointBounder::new(&network);
+        let (bounds, _) = bounder.bounds(&region, 20).unwrap();
+        let branch = Branch {
+            bounder: &bounder,
+            region: &region,
+            property: &property,
+            violation: 0,
+            bounds: &bounds,
+        };
+        let form: Vec<f64> = branch.sum().0.iter().map(|c| *c as f64).collect();
+        let [_, below, above] = branch.pair().unwrap().directions(&network, &bounds);
+        let [below, above] = [below, above].map(|last| {
+            bounder.search_toward(&region, &bounds, &form, &last, None, f64::NEG_INFINITY, 50)
+        });
+        let mut mean = below.clone();
+        for (mean, other) in
+            mean.multipliers.iter_mut().flatten().zip(above.multipliers.iter().flatten())
+        {
+            *mean = mean.midpoint(*other);
+        }
+        mean.value = bounder.value(&region, &bounds, &form, &mean.multipliers);
+        let [mean, below, above] = [mean, below, above].map(|ascent| branch.excess(&ascent));
+        assert!(below > 1.0 && above > 1.0, "{below} {above}");
+        assert!(mean <= below.max(above), "{mean} {below} {above}");
+    }
 }
