@@ -144,8 +144,42 @@ impl<T: Real> Evaluator<T> {
     ///
     /// [`InputError`] when the columns have the wrong length.
     pub fn evaluate(&mut self, inputs: &DMatrix<T>) -> Result<&DMatrix<T>, InputError> {
+        self.evaluate_seen(inputs, |_| {})
+    }
+
+    /// [`Evaluator::evaluate`] with a look at what enters each layer with weights, and each block.
+    ///
+    /// Layers come in their order; each is seen for all inputs, of which it may be given a few at a
+    /// time. Blocks are seen as a whole, not inside. The outputs have the same bits.
+    ///
+    /// # Errors
+    ///
+    /// As [`Evaluator::evaluate`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use nalgebra::{dmatrix, dvector};
+    /// # use nncert_core::{Affine, Network, Evaluator};
+    /// let first = Affine::new(dmatrix![1.0; -1.0], dvector![0.5, 0.0]);
+    /// let network = Network::relu_mlp(vec![first, Affine::new(dmatrix![1.0, 1.0], dvector![0.0])])?;
+    /// let mut hidden = Vec::new();
+    /// Evaluator::<f32>::new(&network)?.evaluate_seen(&dmatrix![2.0], |entering| {
+    ///     if entering.layer == 1 {
+    ///         hidden.extend(entering.values.iter().copied());
+    ///     }
+    /// })?;
+    /// assert_eq!(hidden, [2.5, 0.0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn evaluate_seen(
+        &mut self,
+        inputs: &DMatrix<T>,
+        mut see: impl FnMut(Entering<'_, T>),
+    ) -> Result<&DMatrix<T>, InputError> {
         InputError::check(self.inputs, inputs.nrows())?;
         let Self { front, features, step, buffers, .. } = self;
+        let weighted = front.iter().filter(|stage| stage.is_seen()).count();
         if front.is_empty() {
             reshape(&mut buffers.current, inputs.nrows(), inputs.ncols());
             buffers.current.copy_from(inputs);
@@ -156,7 +190,7 @@ impl<T: Real> Evaluator<T> {
                 let count = (*step).min(inputs.ncols() - first);
                 reshape(&mut buffers.current, inputs.nrows(), count);
                 buffers.current.copy_from(&inputs.columns(first, count));
-                front.iter_mut().for_each(|stage| stage.run(buffers));
+                run_seen(front, buffers, (0, first, false), &mut see);
                 joined.columns_mut(first, count).copy_from(&buffers.current);
             }
             buffers.joined = core::mem::replace(&mut buffers.current, joined);
@@ -164,14 +198,42 @@ impl<T: Real> Evaluator<T> {
         if self.rows {
             self.buffers.transpose();
         }
-        for stage in &mut self.stages {
-            stage.run(&mut self.buffers);
-        }
+        run_seen(&mut self.stages, &mut self.buffers, (weighted, 0, self.rows), &mut see);
         if self.rows {
             self.buffers.transpose();
         }
         Ok(&self.buffers.current)
     }
+}
+
+/// Runs stages, and shows what enters those that are seen: from layer `layer` on, for the inputs
+/// from `first` on.
+fn run_seen<T: Real>(
+    stages: &mut [Stage<T>],
+    buffers: &mut Buffers<T>,
+    (mut layer, first, rows): (usize, usize, bool),
+    see: &mut impl FnMut(Entering<'_, T>),
+) {
+    for stage in stages {
+        if stage.is_seen() {
+            see(Entering { layer, first, values: &buffers.current, rows });
+            layer += 1;
+        }
+        stage.run(buffers);
+    }
+}
+
+/// What enters a layer with weights, or a block, for some inputs of a batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Entering<'a, T> {
+    /// Which of the layers with weights and of the blocks, counted from 0.
+    pub layer: usize,
+    /// The place of the first of these inputs in the batch.
+    pub first: usize,
+    /// The values, an input a column, or a row.
+    pub values: &'a DMatrix<T>,
+    /// Whether an input is a row.
+    pub rows: bool,
 }
 
 impl<T: Real> Stage<T> {
@@ -228,6 +290,17 @@ impl<T: Real> Stage<T> {
             }
             other => other,
         }
+    }
+
+    /// Whether [`Evaluator::evaluate_seen`] shows what enters it.
+    fn is_seen(&self) -> bool {
+        matches!(
+            self,
+            Self::Affine { .. }
+                | Self::AffineOfRows { .. }
+                | Self::Convolution(_)
+                | Self::Residual { .. }
+        )
     }
 
     /// Whether there is a product in it that is faster for many inputs.
@@ -393,6 +466,67 @@ mod tests {
             let outputs = evaluator.evaluate(&batch).unwrap();
             for (column, output) in batch.column_iter().zip(outputs.column_iter()) {
                 assert_eq!(network.evaluate(column.as_slice()).unwrap(), output);
+            }
+        }
+    }
+
+    /// What enters each layer is what comes out of those before it.
+    #[test]
+    fn what_is_seen_is_what_enters() {
+        use crate::{Convolution, Window};
+
+        let entry = |i: usize, j: usize| ((i * 7 + j * 5) % 11) as f64 / 8.0 - 0.5;
+        let convolution = |outputs: usize, inputs: usize| -> Layer {
+            let filters = Affine::new(
+                DMatrix::from_fn(outputs, 9 * inputs, entry),
+                DVector::from_fn(outputs, |i, _| entry(i, 1)),
+            );
+            Convolution::new(filters, Window::new([3, 3]).padded(1)).into()
+        };
+        let relu = || Layer::from(Activation::Relu);
+        let block = Residual { body: vec![convolution(2, 2), relu()], shortcut: vec![] };
+        let affine = |outputs, inputs| -> Layer {
+            Affine::new(DMatrix::from_fn(outputs, inputs, entry), DVector::zeros(outputs)).into()
+        };
+        // Dense layers at the end take rows, unless something else is between them.
+        let scale = crate::Scale { factor: vec![2.0; 5], offset: vec![0.5; 5] };
+        for middle in [vec![], vec![Layer::from(scale)]] {
+            let mut layers = vec![convolution(2, 1), relu(), block.clone().into(), relu()];
+            layers.extend([Layer::Flatten, affine(5, 32), relu()]);
+            layers.extend(middle);
+            layers.push(affine(3, 5));
+            let shape = Shape::new([1, 4, 4]);
+            let network = Network::new(shape.clone(), layers.clone()).unwrap();
+            let mut evaluator = Evaluator::<f64>::new(&network).unwrap();
+            let batch = DMatrix::from_fn(16, 3, |i, j| entry(i, j + 2));
+            let mut seen: Vec<Vec<DVector<f64>>> = Vec::new();
+            let outputs = evaluator
+                .evaluate_seen(&batch, |entering| {
+                    let columns = match entering.rows {
+                        true => entering.values.transpose(),
+                        false => entering.values.clone(),
+                    };
+                    seen.resize(seen.len().max(entering.layer + 1), Vec::new());
+                    assert_eq!(seen[entering.layer].len(), entering.first);
+                    seen[entering.layer]
+                        .extend(columns.column_iter().map(nalgebra::Matrix::into_owned));
+                })
+                .unwrap()
+                .clone();
+            assert_eq!(
+                outputs,
+                *Evaluator::<f64>::new(&network).unwrap().evaluate(&batch).unwrap()
+            );
+            let weighted = |layer: &Layer| {
+                matches!(layer, Layer::Affine(_) | Layer::Convolution(_) | Layer::Residual(_))
+            };
+            let places: Vec<usize> = (0..layers.len()).filter(|i| weighted(&layers[*i])).collect();
+            assert_eq!(seen.len(), places.len());
+            for (seen, place) in seen.iter().zip(places) {
+                for (column, seen) in batch.column_iter().zip(seen) {
+                    let entering = super::layers(&layers[..place], &shape, column.into_owned());
+                    assert!((seen - entering).amax() < 1e-12);
+                }
             }
         }
     }

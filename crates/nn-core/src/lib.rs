@@ -84,7 +84,7 @@ mod window;
 pub use activation::Activation;
 pub use affine::Affine;
 pub use convolution::Convolution;
-pub use evaluate::{Evaluator, EvaluatorError};
+pub use evaluate::{Entering, Evaluator, EvaluatorError};
 pub use fixed_point::FixedPointNetwork;
 pub use interval::Interval;
 pub use layer::{Layer, LayerKind};
