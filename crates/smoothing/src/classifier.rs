@@ -5,9 +5,10 @@ use std::sync::Mutex;
 
 use nalgebra::DMatrix;
 use nncert_core::fixed_point::{FixedPointEvaluator, FixedPointInputError};
-use nncert_core::{Evaluator, EvaluatorError, FixedPointNetwork, InputError, Network};
+use nncert_core::{Entering, Evaluator, EvaluatorError, FixedPointNetwork, InputError, Network};
 
 use crate::Fingerprint;
+use crate::reach::{Activations, LayerReach, Margins, Squares, join};
 
 /// Inputs that a network is evaluated on together: always as many, so that the bits of a result do
 /// not depend on the batch that it came in.
@@ -60,12 +61,26 @@ pub trait BatchClassifier: Sync {
     fn classify(&self, batch: &DMatrix<f32>) -> Result<Vec<usize>, ClassifierError>;
 
     /// The label of each column, and by how much its output exceeds all others, for classifiers that have outputs: the caches of such
-    /// can spare evaluations of copies (see [`Agreement`](crate::Agreement)).
+    /// can spare evaluations of copies (see [`Agreement`](crate::Agreement)). Networks tell too how far what enters their layers
+    /// goes, and how far from the activations `around`.
     ///
     /// # Errors
     /// As [`BatchClassifier::classify`].
-    fn margins(&self, batch: &DMatrix<f32>) -> Result<Option<Vec<(usize, f32)>>, ClassifierError> {
-        let _ = batch;
+    fn margins(
+        &self,
+        batch: &DMatrix<f32>,
+        around: Option<&Activations>,
+    ) -> Result<Option<Margins>, ClassifierError> {
+        let _ = (batch, around);
+        Ok(None)
+    }
+
+    /// What enters the layers of a network at one input.
+    ///
+    /// # Errors
+    /// As [`BatchClassifier::classify`].
+    fn activations(&self, input: &[f32]) -> Result<Option<Activations>, ClassifierError> {
+        let _ = input;
         Ok(None)
     }
 }
@@ -144,8 +159,33 @@ impl BatchClassifier for NetworkClassifier {
         self.each(batch, largest)
     }
 
-    fn margins(&self, batch: &DMatrix<f32>) -> Result<Option<Vec<(usize, f32)>>, ClassifierError> {
-        self.each(batch, margin).map(Some)
+    fn margins(
+        &self,
+        batch: &DMatrix<f32>,
+        around: Option<&Activations>,
+    ) -> Result<Option<Margins>, ClassifierError> {
+        let mut squares = Squares::default();
+        let mut reach: Option<Vec<LayerReach>> = None;
+        let labels = self.each_block(
+            batch,
+            margin,
+            |squares: &mut Squares, entering| squares.see(&entering, around),
+            &mut squares,
+            |squares, count| {
+                let of_block: Vec<_> = squares.reach(count).collect();
+                match &mut reach {
+                    None => reach = Some(of_block),
+                    Some(reach) => join(reach, &of_block),
+                }
+            },
+        )?;
+        Ok(Some(Margins { labels, reach: reach.unwrap_or_default() }))
+    }
+
+    fn activations(&self, input: &[f32]) -> Result<Option<Activations>, ClassifierError> {
+        let batch = DMatrix::from_column_slice(input.len(), 1, input);
+        check_inputs(self.inputs, &batch)?;
+        activations(&mut self.evaluator.clone(), &batch).map(Some)
     }
 }
 
@@ -156,6 +196,18 @@ impl NetworkClassifier {
         batch: &DMatrix<f32>,
         of: impl Fn(&[f32]) -> T,
     ) -> Result<Vec<T>, ClassifierError> {
+        self.each_block(batch, of, |(), _| {}, &mut (), |(), _| {})
+    }
+
+    /// The same, with a look at what enters layers, and after each block, which may hold fewer samples than it is long.
+    fn each_block<T, S>(
+        &self,
+        batch: &DMatrix<f32>,
+        of: impl Fn(&[f32]) -> T,
+        see: impl Fn(&mut S, Entering<'_, f32>),
+        state: &mut S,
+        mut after: impl FnMut(&mut S, usize),
+    ) -> Result<Vec<T>, ClassifierError> {
         check_inputs(self.inputs, batch)?;
         let (mut evaluator, mut block) = taken(&self.idle)
             .unwrap_or_else(|| (self.evaluator.clone(), DMatrix::zeros(self.inputs, BLOCK)));
@@ -164,12 +216,25 @@ impl NetworkClassifier {
             let count = BLOCK.min(batch.ncols() - first);
             block.columns_mut(0, count).copy_from(&batch.columns(first, count));
             block.columns_mut(count, BLOCK - count).fill(0.0);
-            let outputs = evaluator.evaluate(&block)?;
+            let outputs = evaluator.evaluate_seen(&block, |entering| see(state, entering))?;
             found.extend(outputs.column_iter().take(count).map(|y| of(y.as_slice())));
+            after(state, count);
         }
         returned(&self.idle, (evaluator, block));
         Ok(found)
     }
+}
+
+/// What enters the layers for the only column of a batch.
+pub(crate) fn activations(
+    evaluator: &mut Evaluator<f32>,
+    input: &DMatrix<f32>,
+) -> Result<Activations, ClassifierError> {
+    let mut found = Activations::default();
+    evaluator.evaluate_seen(input, |entering| {
+        found.layers.push(entering.values.iter().copied().collect());
+    })?;
+    Ok(found)
 }
 
 fn check_inputs(expected: usize, batch: &DMatrix<f32>) -> Result<(), InputError> {
@@ -328,8 +393,16 @@ impl<C: BatchClassifier + ?Sized> BatchClassifier for &C {
         (**self).classify(batch)
     }
 
-    fn margins(&self, batch: &DMatrix<f32>) -> Result<Option<Vec<(usize, f32)>>, ClassifierError> {
-        (**self).margins(batch)
+    fn margins(
+        &self,
+        batch: &DMatrix<f32>,
+        around: Option<&Activations>,
+    ) -> Result<Option<Margins>, ClassifierError> {
+        (**self).margins(batch, around)
+    }
+
+    fn activations(&self, input: &[f32]) -> Result<Option<Activations>, ClassifierError> {
+        (**self).activations(input)
     }
 }
 

@@ -89,14 +89,17 @@ mod grid;
 mod incremental;
 mod noise;
 mod norms;
+mod reach;
 mod run;
 mod samples;
 mod smoothed;
+mod spectral;
 #[cfg(feature = "proptest")]
 #[cfg_attr(docsrs, doc(cfg(feature = "proptest")))]
 pub mod strategies;
 mod stream;
 mod summary;
+mod tails;
 
 pub use crate::agreement::{Agreement, AgreementError};
 pub use crate::cache::{
@@ -117,6 +120,7 @@ pub use crate::incremental::{
 };
 pub use crate::noise::{Input, Noise, Smoothing};
 pub use crate::norms::LayerNorms;
+pub use crate::reach::{Activations, LayerReach, Margins};
 pub use crate::run::Progress;
 pub use crate::smoothed::{
     CertifyOptions, PredictOptions, Prediction, RunnerUp, Sampling, Smoothed,

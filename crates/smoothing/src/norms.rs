@@ -1,31 +1,41 @@
-//! How far two networks can be apart on a ball, by norms of their layers.
+//! How far two networks can be apart on samples, by norms of their layers and of what enters these.
 //!
 //! Let `x` and `x'` be what both compute, rounding included, `|x| ≤ R` and `|x - x'| ≤ D` in the Euclidean norm. After a layer
 //!
 //! ```text
-//! R ← |W| R + |b| + e,    D ← (|W| + |W - W'|) D + |W - W'| R + |b - b'| + e + e',    e = γ(|abs W| R + |b|)
+//! R ← |W| R + |b| + e,    D ← (|W| + |W - W'|) D + M + |b - b'| + e + e',    e = γ(|abs W| R + |b|)
+//! M = |W - W'| R    or    |(W - W')c| + |W - W'| (r + E)
 //! ```
 //!
-//! with spectral norms and `γ` as in `evaluation_error.rs`; ReLU makes neither greater. The norm of a convolution is at most that of its
-//! filters times the root of the number of windows that a value is in. Some products of matrices a copy, whatever the dimension of the
-//! input: for fine quantization that is enough.
+//! with spectral norms and `γ` as in `evaluation_error.rs`; ReLU makes neither greater. Before a layer that was seen, `R` is the
+//! greatest norm that was recorded, if that is less. `c` is what enters the layer at the input itself, `r` how far from it
+//! the samples were seen to go, and `E` how far `c` may be from what was computed when they were recorded:
+//! weights that change at random hardly move `c`, but may move what is best for them, wherever that is.
+//!
+//! Behind the layers that end the network in a sequence, norms of products take the place of products of norms: see `tails.rs`.
 //!
 //! # References
 //! N. Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd edition, 2002, sections 3.5 and 6.2.
 
-use nalgebra::DMatrix;
-use nncert_core::product::{multiply, multiply_transposed};
+use nalgebra::{DMatrix, DVector};
 use nncert_core::{
-    Activation, Affine, Convolution, Layer, Network, Pool, Residual, Scale, Select, Shape, Window,
+    Activation, Affine, Convolution, Evaluator, Layer, Network, Pool, Residual, Select, Shape,
 };
 
+use crate::ClassifierError;
+use crate::classifier::activations;
 use crate::evaluation_error::{SLACK, UNDERFLOW, gamma};
+use crate::reach::Reach;
+use crate::spectral::{absolute_norm, convolution_norm, norm, overlap, spectral_norm};
+use crate::tails::{Factors, Piece, Tails};
 
 /// Squarings of a Gram matrix of order `n`: the norm is at most `n^(2^-(k+2))` times too large.
-const SQUARINGS: usize = 3;
+const SQUARINGS: usize = 7;
 
-/// The same for differences, which are no more than noise.
-const SQUARINGS_OF_DIFFERENCE: usize = 1;
+/// The same for differences, of every copy: fewer where a squaring takes long.
+fn squarings_of_difference(matrix: &DMatrix<f64>) -> usize {
+    if matrix.nrows().min(matrix.ncols()) <= 256 { 6 } else { 1 }
+}
 
 /// Spectral norms of the layers of a network, from above: of the original once, for all its copies.
 ///
@@ -43,12 +53,14 @@ impl LayerNorms {
     }
 }
 
-/// In the order in which [`step`] asks for them.
+/// In the order in which [`Step::of`] asks for them.
 fn collect(layers: &[Layer], found: &mut Vec<f64>) {
     for layer in layers {
         match layer {
-            Layer::Affine(affine) | Layer::Convolution(Convolution { filters: affine, .. }) => {
-                found.push(spectral_norm(&affine.weight, SQUARINGS));
+            Layer::Affine(affine) => found.push(spectral_norm(&affine.weight, SQUARINGS)),
+            Layer::Convolution(convolution) => {
+                let filters = &convolution.filters.weight;
+                found.push(convolution_norm(convolution, filters, SQUARINGS));
             }
             Layer::Residual(Residual { body, shortcut }) => {
                 collect(body, found);
@@ -68,41 +80,230 @@ struct State {
     apart: f64,
 }
 
-/// For each class, by how much its margin over any other can differ, for inputs of at most this norm; the layer, if there is no bound for
-/// one.
-pub(crate) fn margins_apart(
-    pair: [&Network; 2],
-    norms: &LayerNorms,
-    radius: f64,
-) -> Result<Vec<f64>, usize> {
-    let [original, copy] = pair;
-    let mut norms = norms.0.iter().copied();
-    let mut state = State { size: radius, apart: 0.0 };
-    let mut shape = original.shapes().first().cloned().ok_or(0_usize)?;
-    let layers = original.layers().iter().zip(copy.layers());
-    let last = original.layers().len() - 1;
-    for (index, layers) in layers.enumerate() {
-        if let (Layer::Affine(a), Layer::Affine(b)) = layers
-            && index == last
-        {
-            return Ok(classes(a, b, state));
+/// What is known of the samples before a layer.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    /// No value is longer.
+    norm: f64,
+    /// What the change of the weights makes of it is no longer than this and the norm of the change times the other.
+    moved: Option<(f64, f64)>,
+}
+
+/// A pair of networks, ready to say how far they are apart.
+#[derive(Clone, Debug)]
+pub(crate) struct NormBounds {
+    steps: Vec<Step>,
+    outputs: usize,
+    original: Evaluator<f32>,
+    /// For each layer that is seen, what changes in it; `None` for blocks, and for a last layer.
+    changes: Vec<Option<Evaluator<f64>>>,
+    /// What is behind the layers of a sequence that ends with the last one, and its first step.
+    tails: Option<(usize, Tails)>,
+}
+
+/// What the changes of a pair do at one input, for each layer that is seen: `(|(W - W')c|, E)`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Moved(Vec<Option<(f64, f64)>>);
+
+impl NormBounds {
+    /// The layer, if there is no bound for one.
+    pub(crate) fn new(pair: [&Network; 2], norms: &LayerNorms) -> Result<Self, usize> {
+        let [original, copy] = pair;
+        let mut norms = norms.0.iter().copied();
+        let last = original.layers().len().saturating_sub(1);
+        let layers = original.layers().iter().zip(copy.layers()).zip(original.shapes());
+        let (mut steps, mut changes) = (Vec::new(), Vec::new());
+        for (index, (layers, shape)) in layers.enumerate() {
+            let step = match layers {
+                (Layer::Affine(a), Layer::Affine(b)) if index == last => {
+                    Step::Classes(a.clone(), b.clone(), Linear::of_rows(a, b))
+                }
+                layers => Step::of(layers, shape, &mut norms).ok_or(index)?,
+            };
+            if step.is_seen() {
+                let changed = matches!(step, Step::Linear(_)).then(|| change(layers, shape));
+                changes.push(changed.transpose().map_err(|()| index)?.flatten());
+            }
+            steps.push(step);
         }
-        state = step(layers, &shape, &mut norms, state).ok_or(index)?;
-        shape = layers.0.output_shape(&shape).map_err(|_| index)?;
+        let outputs = original.outputs();
+        let tails = tails(&steps, pair);
+        let original = Evaluator::new(original).map_err(|error| error.layer)?;
+        Ok(Self { steps, outputs, original, changes, tails })
     }
-    // A difference of two entries.
-    Ok(vec![core::f64::consts::SQRT_2 * state.apart * SLACK; original.outputs()])
+
+    pub(crate) fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// What the changes do to what enters the layers at an input.
+    pub(crate) fn moved(&mut self, input: &[f64]) -> Result<Moved, ClassifierError> {
+        #[allow(clippy::cast_possible_truncation, reason = "as when samples are recorded")]
+        let rounded = DMatrix::from_iterator(input.len(), 1, input.iter().map(|x| *x as f32));
+        let around = activations(&mut self.original, &rounded)?;
+        let mut moved = Vec::with_capacity(around.layers.len());
+        // The original beside itself: by how much two evaluations of it may differ.
+        let mut state = State { size: norm(input.iter().copied()) * SLACK, apart: 0.0 };
+        let mut layers = around.layers.iter().zip(&mut self.changes);
+        for step in &self.steps {
+            if step.is_seen()
+                && let Some((values, change)) = layers.next()
+            {
+                let values: Vec<f64> = values.iter().map(|x| f64::from(*x)).collect();
+                let size = norm(values.iter().copied()) * SLACK;
+                state.size = state.size.min(size + state.apart);
+                moved.push(match change {
+                    Some(change) => {
+                        let values = DMatrix::from_vec(values.len(), 1, values);
+                        let of_values = norm(change.evaluate(&values)?.iter().copied()) * SLACK;
+                        // What the evaluation in f64 rounds off is far less than that in f32.
+                        let rounding = step.rounding(size) * 1e-6;
+                        Some((of_values + rounding, state.apart))
+                    }
+                    None => None,
+                });
+            }
+            let Some(next) = step.run(state, None, true) else { break };
+            state = next;
+        }
+        Ok(Moved(moved))
+    }
+
+    /// By how much the margin of a class over any other can differ on samples that went so far.
+    pub(crate) fn apart(&self, class: usize, reach: &Reach, moved: Option<&Moved>) -> f64 {
+        let mut state = State { size: f64::from(reach.sample), apart: 0.0 };
+        let mut layer = 0;
+        // What comes into the sequence, and what each layer of it adds.
+        let mut incoming = None;
+        let mut added: Vec<Added> = Vec::new();
+        for (index, step) in self.steps.iter().enumerate() {
+            if self.tails.as_ref().is_some_and(|(first, _)| *first == index) {
+                incoming = Some(state.apart);
+            }
+            let mut seen = None;
+            if step.is_seen() {
+                if let Some(reach) = reach.layers.get(layer) {
+                    let moved = moved.and_then(|moved| *moved.0.get(layer)?);
+                    let distance = f64::from(reach.distance);
+                    let moved = moved.map(|(centre, off)| (centre, distance + off));
+                    seen = Some(Seen { norm: f64::from(reach.norm), moved });
+                }
+                layer += 1;
+            }
+            if let Step::Classes(a, b, linear) = step {
+                let through = |other: usize| {
+                    let tails = self.tails.as_ref().and_then(|(_, tails)| tails.of(class, other));
+                    match (tails, incoming) {
+                        (Some(factors), Some(incoming)) => through(factors, incoming, &added),
+                        _ => f64::INFINITY,
+                    }
+                };
+                return classes(a, b, linear, class, cut(state, seen), through);
+            }
+            if let (Step::Linear(linear), Some(_)) = (step, incoming) {
+                added.push(linear.added(cut(state, seen), seen.and_then(|seen| seen.moved), false));
+            }
+            match step.run(state, seen, false) {
+                Some(next) => state = next,
+                None => return f64::INFINITY,
+            }
+        }
+        // A difference of two entries.
+        core::f64::consts::SQRT_2 * state.apart * SLACK
+    }
+}
+
+/// The tails of the affine layers and convolutions at the end, with nothing but ReLU between them.
+fn tails(steps: &[Step], pair: [&Network; 2]) -> Option<(usize, Tails)> {
+    let (Step::Classes(_, last, _), before) = steps.split_last()? else { return None };
+    let is_plain = |step: &Step| matches!(step, Step::Linear(_) | Step::Same);
+    let first = before.iter().rposition(|step| !is_plain(step)).map_or(0, |index| index + 1);
+    let [original, copy] = pair.map(Network::layers);
+    let linear: Vec<_> = (first..before.len())
+        .filter_map(|index| match &before[index] {
+            Step::Linear(linear) => {
+                Some((index, linear, difference((&original[index], &copy[index]))?))
+            }
+            _ => None,
+        })
+        .collect();
+    let pieces = linear.iter().map(|(index, linear, change)| Piece {
+        layer: &copy[*index],
+        input: &pair[1].shapes()[*index],
+        norm: linear.norm_of_copy(false),
+        absolute: linear.absolute[1],
+        change,
+        change_norm: linear.change,
+        change_absolute: linear.absolute.iter().sum(),
+    });
+    Some((first, Tails::new(&pieces.collect::<Vec<_>>(), last)?))
+}
+
+/// The difference of two outputs that comes from before the last layer.
+fn through(factors: &Factors, incoming: f64, added: &[Added]) -> f64 {
+    let Some((first, differences)) = factors.differences.split_first() else {
+        return f64::INFINITY;
+    };
+    if differences.len() != added.len() || factors.changes.len() != added.len() {
+        return f64::INFINITY;
+    }
+    let layers = differences.iter().zip(&factors.changes).zip(added);
+    let terms = layers.map(|((factor, changed), added)| {
+        let by_size = (factor * added.change).min(*changed) * added.size;
+        let by_change = match added.moved {
+            Some((centre, distance)) => {
+                let from_there = (factor * added.change).min(*changed) * distance;
+                by_size.min(factor * centre + from_there)
+            }
+            None => by_size,
+        };
+        factor * added.rest + by_change
+    });
+    (first * incoming + terms.sum::<f64>()) * SLACK
+}
+
+fn cut(state: State, seen: Option<Seen>) -> State {
+    State { size: seen.map_or(state.size, |seen| state.size.min(seen.norm)), ..state }
+}
+
+/// What changes in a layer with weights, without the bias.
+fn difference(layers: (&Layer, &Layer)) -> Option<Layer> {
+    let difference =
+        |a: &Affine, b: &Affine| Affine::new(&a.weight - &b.weight, DVector::zeros(a.outputs()));
+    Some(match layers {
+        (Layer::Affine(a), Layer::Affine(b)) => Layer::Affine(difference(a, b)),
+        (Layer::Convolution(a), Layer::Convolution(b)) => {
+            let filters = difference(&a.filters, &b.filters);
+            Layer::Convolution(Convolution { filters, ..a.clone() })
+        }
+        _ => return None,
+    })
+}
+
+/// The same as a network; `None` for blocks.
+fn change(layers: (&Layer, &Layer), input: &Shape) -> Result<Option<Evaluator<f64>>, ()> {
+    let Some(layer) = difference(layers) else { return Ok(None) };
+    let network = Network::new(input.clone(), vec![layer]).map_err(|_| ())?;
+    Evaluator::new(&network).map(Some).map_err(|_| ())
 }
 
 /// Through a last affine layer: differences of rows are shorter than the matrix.
-fn classes(a: &Affine, b: &Affine, state: State) -> Vec<f64> {
-    let linear = Linear::new(a, b, 1.0, 1.0);
+/// `through` bounds the
+/// difference of two outputs that comes from before the layer in another way.
+fn classes(
+    a: &Affine,
+    b: &Affine,
+    linear: &Linear,
+    class: usize,
+    state: State,
+    through: impl Fn(usize) -> f64,
+) -> f64 {
     let rounding = 2.0 * linear.rounding(state).into_iter().sum::<f64>();
     let row = |of: &dyn Fn(usize) -> f64| {
         let squares: f64 = (0..a.inputs()).map(|column| of(column) * of(column)).sum();
         squares.sqrt()
     };
-    let apart = |class: usize, other: usize| {
+    let apart = |other: usize| {
         let copy = row(&|i| b.weight[(class, i)] - b.weight[(other, i)]);
         let change = |of: usize, i: usize| a.weight[(of, i)] - b.weight[(of, i)];
         let changed = row(&|i| change(class, i) - change(other, i));
@@ -111,88 +312,147 @@ fn classes(a: &Affine, b: &Affine, state: State) -> Vec<f64> {
         let cancelled = 8.0 * f64::EPSILON * (size + changed + copy) * (state.size + state.apart);
         let bias = (a.bias[class] - b.bias[class]) - (a.bias[other] - b.bias[other]);
         let of_bias = bias.abs() + 8.0 * f64::EPSILON * (a.bias[class].abs() + a.bias[other].abs());
-        copy * state.apart + changed * state.size + of_bias + cancelled + rounding
+        let before = through(other).min(copy * state.apart);
+        before + changed * state.size + of_bias + cancelled + rounding
     };
-    let outputs = 0..a.outputs();
-    outputs
-        .clone()
-        .map(|class| {
-            let others = outputs.clone().filter(|other| *other != class);
-            let most = others.map(|other| apart(class, other)).fold(0.0, |most: f64, next| {
-                if next.is_nan() { f64::INFINITY } else { most.max(next) }
-            });
-            most * SLACK
+    let others = (0..a.outputs()).filter(|other| *other != class);
+    let most = others
+        .map(apart)
+        .fold(0.0, |most: f64, next| if next.is_nan() { f64::INFINITY } else { most.max(next) });
+    most * SLACK
+}
+
+/// A layer of both networks.
+#[derive(Clone, Debug)]
+enum Step {
+    Linear(Linear),
+    /// The last layer, which gives the outputs.
+    Classes(Affine, Affine, Linear),
+    /// Something that multiplies by at most `norm`, the same in both, with sums of `terms`, and adds at most `offset`.
+    Scaled {
+        norm: f64,
+        terms: f64,
+        offset: f64,
+    },
+    /// Entries of the input, none more often than the square of this.
+    Select(f64),
+    Sum(Vec<Step>, Vec<Step>),
+    Same,
+}
+
+impl Step {
+    fn of(
+        layers: (&Layer, &Layer),
+        input: &Shape,
+        norms: &mut impl Iterator<Item = f64>,
+    ) -> Option<Self> {
+        Some(match layers {
+            (Layer::Affine(a), Layer::Affine(b)) => {
+                let change = &a.weight - &b.weight;
+                let change = spectral_norm(&change, squarings_of_difference(&change));
+                Self::Linear(Linear::new((a, b), [norms.next()?, change], 1.0, 1.0))
+            }
+            (Layer::Convolution(a), Layer::Convolution(b)) => {
+                let outputs = layers.0.output_shape(input).ok()?.len();
+                let positions = outputs as f64 / a.output_channels().max(1) as f64;
+                let change = &a.filters.weight - &b.filters.weight;
+                let change = convolution_norm(a, &change, squarings_of_difference(&change));
+                let both = (&a.filters, &b.filters);
+                let of_both = [norms.next()?, change];
+                Self::Linear(Linear::new(both, of_both, overlap(&a.window), positions))
+            }
+            (Layer::Pool(a), Layer::Pool(b)) if a == b => {
+                // Rows are averages: their sums are 1 at most, and those of columns are the windows times the weight.
+                let (norm, terms) = match a {
+                    Pool::Average { window, count_include_pad } => {
+                        let outputs = layers.0.output_shape(input).ok()?.len();
+                        let windows = overlap(window).min(positions(input, outputs));
+                        let whole = *count_include_pad || window.padding == [[0; 2]; 2];
+                        let values = if whole { window.len() } else { 1 };
+                        ((windows / values.max(1) as f64).sqrt() * SLACK, window.len())
+                    }
+                    Pool::GlobalAverage => {
+                        let [_, height, width] = input.image().ok()?;
+                        (((height * width).max(1) as f64).sqrt().recip() * SLACK, height * width)
+                    }
+                    _ => return None,
+                };
+                Self::Scaled { norm, terms: terms as f64, offset: 0.0 }
+            }
+            (Layer::Scale(a), Layer::Scale(b)) if a == b => {
+                let norm = a.factor.iter().fold(0.0, |most: f64, factor| most.max(factor.abs()));
+                let repeat = input.len() as f64 / a.offset.len().max(1) as f64;
+                let offset = self::norm(a.offset.iter().copied()) * repeat.sqrt() * SLACK;
+                Self::Scaled { norm, terms: 2.0, offset }
+            }
+            (Layer::Select(a), Layer::Select(b)) if a == b => Self::Select(most_often(a).sqrt()),
+            (Layer::Flatten, Layer::Flatten)
+            | (Layer::Activation(Activation::Relu), Layer::Activation(Activation::Relu)) => {
+                Self::Same
+            }
+            (Layer::Residual(a), Layer::Residual(b)) => {
+                let mut branch = |a: &[Layer], b: &[Layer]| {
+                    let mut shape = input.clone();
+                    let mut steps = Vec::with_capacity(a.len());
+                    for layers in a.iter().zip(b) {
+                        steps.push(Self::of(layers, &shape, norms)?);
+                        shape = layers.0.output_shape(&shape).ok()?;
+                    }
+                    Some(steps)
+                };
+                Self::Sum(branch(&a.body, &b.body)?, branch(&a.shortcut, &b.shortcut)?)
+            }
+            _ => return None,
         })
-        .collect()
-}
-
-fn step(
-    layers: (&Layer, &Layer),
-    input: &Shape,
-    norms: &mut impl Iterator<Item = f64>,
-    state: State,
-) -> Option<State> {
-    match layers {
-        (Layer::Affine(a), Layer::Affine(b)) => {
-            Some(Linear::new(a, b, 1.0, 1.0).step(norms.next()?, state))
-        }
-        (Layer::Convolution(a), Layer::Convolution(b)) => {
-            let outputs = layers.0.output_shape(input).ok()?.len();
-            let positions = outputs as f64 / a.output_channels().max(1) as f64;
-            let linear = Linear::new(&a.filters, &b.filters, overlap(&a.window), positions);
-            Some(linear.step(norms.next()?, state))
-        }
-        (Layer::Pool(a), Layer::Pool(b)) if a == b => {
-            let (overlap, terms) = match a {
-                Pool::Average { window, .. } => (overlap(window), window.len()),
-                Pool::GlobalAverage => (1.0, input.len()),
-                _ => return None,
-            };
-            // Rows are averages, of norm 1 at most.
-            Some(scaled(overlap.sqrt(), terms as f64, state))
-        }
-        (Layer::Scale(a), Layer::Scale(b)) if a == b => Some(scale(a, input, state)),
-        (Layer::Select(a), Layer::Select(b)) if a == b => {
-            let often = most_often(a).sqrt();
-            let State { size, apart } = state;
-            Some(State { size: size * often * SLACK, apart: apart * often * SLACK })
-        }
-        (Layer::Flatten, Layer::Flatten)
-        | (Layer::Activation(Activation::Relu), Layer::Activation(Activation::Relu)) => Some(state),
-        (Layer::Residual(a), Layer::Residual(b)) => {
-            let mut branch = |a: &[Layer], b: &[Layer]| {
-                let begin = (state, input.clone());
-                a.iter().zip(b).try_fold(begin, |(state, shape), layers| {
-                    let state = step(layers, &shape, norms, state)?;
-                    Some((state, layers.0.output_shape(&shape).ok()?))
-                })
-            };
-            let (body, _) = branch(&a.body, &b.body)?;
-            let (shortcut, _) = branch(&a.shortcut, &b.shortcut)?;
-            let size = body.size + shortcut.size;
-            let apart = body.apart + shortcut.apart;
-            // One rounding of each sum.
-            let rounding = gamma(1.0) * (2.0 * size + apart);
-            Some(State { size: (size + rounding) * SLACK, apart: (apart + rounding) * SLACK })
-        }
-        _ => None,
     }
-}
 
-/// Something that multiplies by at most `norm`, the same in both, with sums of `terms`.
-fn scaled(norm: f64, terms: f64, state: State) -> State {
-    let State { size, apart } = state;
-    let rounding = gamma(terms) * norm * (2.0 * size + apart) + UNDERFLOW * 1e9;
-    State { size: (norm * size + rounding) * SLACK, apart: (norm * apart + rounding) * SLACK }
-}
+    /// Whether what enters it is seen when samples are recorded.
+    fn is_seen(&self) -> bool {
+        matches!(self, Self::Linear(_) | Self::Classes(..) | Self::Sum(..))
+    }
 
-fn scale(scale: &Scale, input: &Shape, state: State) -> State {
-    let most = scale.factor.iter().fold(0.0, |most: f64, factor| most.max(factor.abs()));
-    let repeat = input.len() as f64 / scale.offset.len().max(1) as f64;
-    let offset = (norm(scale.offset.iter().copied()) * repeat.sqrt()) * SLACK;
-    let State { size, apart } = scaled(most, 2.0, state);
-    let rounding = 2.0 * gamma(2.0) * offset;
-    State { size: size + offset + rounding, apart: apart + rounding }
+    /// Of an evaluation of the change in `f32`, at least.
+    fn rounding(&self, size: f64) -> f64 {
+        match self {
+            Self::Linear(linear) | Self::Classes(_, _, linear) => {
+                linear.rounding(State { size, apart: 0.0 }).into_iter().sum()
+            }
+            _ => f64::INFINITY,
+        }
+    }
+
+    /// Through the layer; with `alone`, through that of the original twice. `None` for the last one.
+    fn run(&self, state: State, seen: Option<Seen>, alone: bool) -> Option<State> {
+        let state = cut(state, seen);
+        let State { size, apart } = state;
+        Some(match self {
+            Self::Linear(linear) => linear.step(state, seen.and_then(|seen| seen.moved), alone),
+            Self::Classes(..) => return None,
+            Self::Scaled { norm, terms, offset } => {
+                let rounding =
+                    gamma(*terms) * (norm * (2.0 * size + apart) + 2.0 * offset) + UNDERFLOW * 1e9;
+                State {
+                    size: (norm * size + offset + rounding) * SLACK,
+                    apart: (norm * apart + rounding) * SLACK,
+                }
+            }
+            Self::Select(often) => {
+                State { size: size * often * SLACK, apart: apart * often * SLACK }
+            }
+            Self::Sum(body, shortcut) => {
+                let branch = |steps: &[Self]| {
+                    steps.iter().try_fold(state, |state, step| step.run(state, None, alone))
+                };
+                let (body, shortcut) = (branch(body)?, branch(shortcut)?);
+                let size = body.size + shortcut.size;
+                let apart = body.apart + shortcut.apart;
+                // One rounding of each sum.
+                let rounding = gamma(1.0) * (2.0 * size + apart);
+                State { size: (size + rounding) * SLACK, apart: (apart + rounding) * SLACK }
+            }
+            Self::Same => state,
+        })
+    }
 }
 
 fn most_often(select: &Select) -> f64 {
@@ -205,141 +465,108 @@ fn most_often(select: &Select) -> f64 {
     f64::from(often.into_iter().max().unwrap_or(0))
 }
 
-/// In how many windows a value is, at most.
-fn overlap(window: &Window) -> f64 {
-    let along = |axis: usize| {
-        let (kernel, stride) = (window.kernel[axis], window.stride[axis].max(1));
-        if window.dilation[axis] == 1 { kernel.div_ceil(stride) } else { kernel }
-    };
-    (along(0) * along(1)) as f64
+/// The outputs of a channel, where there are as many channels as before.
+fn positions(input: &Shape, outputs: usize) -> f64 {
+    let channels = input.image().map_or(1, |[channels, ..]| channels.max(1));
+    outputs as f64 / channels as f64
 }
 
 /// A layer with weights, and its copy.
+#[derive(Clone, Copy, Debug)]
 struct Linear {
-    /// Of the difference of the weights.
+    /// Of the original.
+    norm: f64,
+    /// Of the difference.
     change: f64,
     /// Of the weights without their signs.
     absolute: [f64; 2],
     bias: [f64; 2],
     bias_change: f64,
-    /// The root of the number of windows that a value is in.
-    spread: f64,
     gamma: f64,
     underflow: f64,
 }
 
+/// What a layer adds to a difference, in parts.
+#[derive(Clone, Copy, Debug)]
+struct Added {
+    /// From biases and rounding.
+    rest: f64,
+    /// The norm of what changes in the weights, and of what enters.
+    change: f64,
+    size: f64,
+    /// As [`Seen::moved`].
+    moved: Option<(f64, f64)>,
+}
+
+impl Added {
+    /// All of it, at most.
+    fn norm(&self) -> f64 {
+        let by_size = self.change * self.size;
+        let by_change = match self.moved {
+            Some((centre, distance)) => by_size.min(centre + self.change * distance),
+            None => by_size,
+        };
+        (self.rest + by_change) * SLACK
+    }
+}
+
 impl Linear {
-    fn new(a: &Affine, b: &Affine, overlap: f64, positions: f64) -> Self {
-        let (spread, repeat) = (overlap.sqrt(), positions.sqrt());
+    fn new(
+        (a, b): (&Affine, &Affine),
+        [norm_of_original, change]: [f64; 2],
+        overlap: f64,
+        positions: f64,
+    ) -> Self {
+        let (spread, repeat) = (overlap.sqrt() * SLACK, positions.sqrt());
         let of_bias = |affine: &Affine| norm(affine.bias.iter().copied()) * repeat * SLACK;
         Self {
-            change: spectral_norm(&(&a.weight - &b.weight), SQUARINGS_OF_DIFFERENCE),
-            absolute: [a, b].map(|affine| absolute_norm(&affine.weight)),
+            norm: norm_of_original,
+            change,
+            absolute: [a, b].map(|affine| absolute_norm(&affine.weight) * spread),
             bias: [a, b].map(of_bias),
             bias_change: norm((&a.bias - &b.bias).iter().copied()) * repeat * SLACK,
-            spread,
             gamma: gamma(a.inputs() as f64),
             underflow: UNDERFLOW * (a.outputs() as f64).sqrt() * repeat,
         }
+    }
+
+    /// Of a last layer, whose norms are not asked for.
+    fn of_rows(a: &Affine, b: &Affine) -> Self {
+        Self::new((a, b), [f64::INFINITY; 2], 1.0, 1.0)
     }
 
     /// Of both networks, at most.
     fn rounding(&self, state: State) -> [f64; 2] {
         let sizes = [state.size, state.size + state.apart];
         core::array::from_fn(|i| {
-            let sums = self.absolute[i] * self.spread * sizes[i] + self.bias[i];
-            self.gamma * sums + self.underflow
+            self.gamma * (self.absolute[i] * sizes[i] + self.bias[i]) + self.underflow
         })
     }
 
-    fn step(&self, norm: f64, state: State) -> State {
-        let State { size, apart } = state;
-        let (norm, change) = (norm * self.spread, self.change * self.spread);
+    /// What the layer adds to the difference, beside what was there before.
+    fn added(&self, state: State, moved: Option<(f64, f64)>, alone: bool) -> Added {
         let [first, second] = self.rounding(state);
-        let moved = (norm + change) * apart + change * size + self.bias_change;
+        if alone {
+            let again = Self { absolute: [self.absolute[0]; 2], bias: [self.bias[0]; 2], ..*self };
+            let rest = first + again.rounding(state)[1];
+            return Added { rest, change: 0.0, size: 0.0, moved: None };
+        }
+        let rest = self.bias_change + first + second;
+        Added { rest, change: self.change, size: state.size, moved }
+    }
+
+    /// Of the copy, or of the original where it is alone.
+    fn norm_of_copy(&self, alone: bool) -> f64 {
+        if alone { self.norm } else { (self.norm + self.change) * SLACK }
+    }
+
+    fn step(&self, state: State, moved: Option<(f64, f64)>, alone: bool) -> State {
+        let State { size, apart } = state;
+        let [first, _] = self.rounding(state);
+        let added = self.added(state, moved, alone).norm();
         State {
-            size: (norm * size + self.bias[0] + first) * SLACK,
-            apart: (moved + first + second) * SLACK,
+            size: (self.norm * size + self.bias[0] + first) * SLACK,
+            apart: (self.norm_of_copy(alone) * apart + added) * SLACK,
         }
-    }
-}
-
-fn norm(values: impl Iterator<Item = f64>) -> f64 {
-    values.map(|value| value * value).sum::<f64>().sqrt()
-}
-
-/// Of the absolute values: the root of the greatest sums of rows and of columns.
-fn absolute_norm(matrix: &DMatrix<f64>) -> f64 {
-    let sums = |most: f64, sum: f64| most.max(sum);
-    let columns = matrix.column_iter().map(|column| column.abs().sum()).fold(0.0, sums);
-    let mut rows = vec![0.0; matrix.nrows()];
-    for column in matrix.column_iter() {
-        rows.iter_mut().zip(column.iter()).for_each(|(row, value)| *row += value.abs());
-    }
-    (columns * rows.into_iter().fold(0.0, sums)).sqrt() * SLACK
-}
-
-/// An upper bound of the spectral norm: `|A|² = |AᵀA|`, and a symmetric matrix has the root of the norm of its square, which is at most its
-/// Frobenius norm.
-fn spectral_norm(matrix: &DMatrix<f64>, squarings: usize) -> f64 {
-    let whole = frobenius(matrix);
-    if whole == 0.0 || !whole.is_finite() {
-        return if whole == 0.0 { 0.0 } else { f64::INFINITY };
-    }
-    let unit = matrix / whole;
-    let least = unit.nrows().min(unit.ncols());
-    let mut gram = DMatrix::zeros(least, least);
-    if unit.nrows() <= unit.ncols() {
-        multiply(&mut gram, false, &unit, &unit.transpose());
-    } else {
-        multiply_transposed(&mut gram, false, &unit, &unit);
-    }
-    let terms = unit.nrows().max(unit.ncols());
-    whole * (symmetric_norm(gram, squarings) + product_error(terms)).sqrt() * SLACK
-}
-
-fn symmetric_norm(matrix: DMatrix<f64>, squarings: usize) -> f64 {
-    let whole = frobenius(&matrix);
-    if squarings == 0 || whole == 0.0 {
-        return whole;
-    }
-    let unit = matrix / whole;
-    let mut square = DMatrix::zeros(unit.nrows(), unit.nrows());
-    multiply(&mut square, false, &unit, &unit);
-    let error = product_error(unit.nrows());
-    whole * (symmetric_norm(square, squarings - 1) + error).sqrt() * SLACK
-}
-
-/// How far a product of matrices of Frobenius norm 1 is off in that norm, at most.
-fn product_error(terms: usize) -> f64 {
-    2.0 * f64::EPSILON * (terms as f64 + 8.0)
-}
-
-fn frobenius(matrix: &DMatrix<f64>) -> f64 {
-    norm(matrix.iter().copied()) * SLACK
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn matrix(rows: usize, columns: usize) -> DMatrix<f64> {
-        let entry = |i: usize, j: usize| ((i * 31 + j * 17 + i * j) % 23) as f64 / 11.0 - 1.0;
-        DMatrix::from_fn(rows, columns, entry)
-    }
-
-    #[test]
-    fn norms_are_above_and_close() {
-        for (rows, columns) in [(1, 1), (7, 40), (40, 7), (30, 30)] {
-            let a = matrix(rows, columns);
-            let exact = a.clone().svd(false, false).singular_values.max();
-            for (squarings, close) in [(0, 2.5), (1, 1.6), (3, 1.15)] {
-                let found = spectral_norm(&a, squarings);
-                assert!(found >= exact && found <= close * exact, "{found} for {exact}");
-            }
-            assert!(absolute_norm(&a) >= exact);
-        }
-        assert_eq!(spectral_norm(&DMatrix::zeros(3, 2), 2), 0.0);
-        assert!(spectral_norm(&DMatrix::from_element(2, 2, f64::NAN), 1).is_infinite());
     }
 }

@@ -6,6 +6,7 @@ use core::ops::ControlFlow;
 
 use nalgebra::DMatrix;
 
+use crate::reach::{Activations, Margins, Reach, norm_up};
 use crate::samples::Samples;
 use crate::{BatchClassifier, SmoothingError};
 
@@ -52,11 +53,12 @@ pub(crate) struct Run<'a, C: ?Sized> {
     observer: Observer<'a>,
     known: Option<Known<'a>>,
     sure: Option<Sure<'a>>,
-    /// Whether margins are asked for.
+    /// Whether margins are asked for, and how far from these activations values go.
     margins: bool,
+    around: Option<Activations>,
     skipped: u64,
-    /// The greatest norm of a sample, where margins are asked for.
-    reach: f32,
+    /// Of the samples so far, where margins are asked for.
+    reach: Option<Reach>,
     room: DMatrix<f32>,
 }
 
@@ -82,8 +84,9 @@ impl<'a, C: BatchClassifier + ?Sized> Run<'a, C> {
             known: None,
             sure: None,
             margins: false,
+            around: None,
             skipped: 0,
-            reach: 0.0,
+            reach: None,
             room,
         })
     }
@@ -98,9 +101,10 @@ impl<'a, C: BatchClassifier + ?Sized> Run<'a, C> {
         Self { sure, ..self }
     }
 
-    /// Asks for margins too, if they are wanted.
-    pub(crate) fn with_margins(self, margins: bool) -> Self {
-        Self { margins, ..self }
+    /// Asks for margins too, if they are wanted, and how far samples go: from 0 and from this input.
+    pub(crate) fn with_margins(self, margins: bool, input: &[f32]) -> Result<Self, SmoothingError> {
+        let around = if margins { self.classifier.activations(input)? } else { None };
+        Ok(Self { margins, around, ..self })
     }
 
     /// The samples that the classifier was run on.
@@ -113,9 +117,9 @@ impl<'a, C: BatchClassifier + ?Sized> Run<'a, C> {
         self.skipped
     }
 
-    /// The greatest Euclidean norm of the samples, rounded up; infinite where margins were not asked for.
-    pub(crate) fn reach(&self) -> f32 {
-        if self.margins { self.reach } else { f32::INFINITY }
+    /// How far the samples since the last call went; unknown where margins were not asked for.
+    pub(crate) fn take_reach(&mut self) -> Reach {
+        self.reach.take().unwrap_or_else(Reach::unknown)
     }
 
     /// Classifies samples and hands over their labels, in the order of the indices; `None` for one that is undecided.
@@ -150,7 +154,11 @@ impl<'a, C: BatchClassifier + ?Sized> Run<'a, C> {
             }
             for part in self.group(samples, &some)? {
                 self.skipped += part.skipped;
-                self.reach = self.reach.max(part.reach);
+                match (&mut self.reach, part.reach) {
+                    (Some(reach), Some(next)) => reach.join(&next),
+                    (reach @ None, next) => *reach = next,
+                    (Some(_), None) => {}
+                }
                 part.labels
                     .into_iter()
                     .for_each(|(index, label, margin)| sink(index, label, margin));
@@ -162,9 +170,9 @@ impl<'a, C: BatchClassifier + ?Sized> Run<'a, C> {
         }
     }
 
-    fn work(&self) -> Work<'a, C> {
+    fn work(&self) -> Work<'_, C> {
         let Self { classifier, known, sure, margins, .. } = *self;
-        Work { classifier, known, sure, margins }
+        Work { classifier, known, sure, margins, around: self.around.as_ref() }
     }
 
     #[cfg(feature = "rayon")]
@@ -174,12 +182,15 @@ impl<'a, C: BatchClassifier + ?Sized> Run<'a, C> {
         indices: &[u64],
     ) -> Result<Vec<Part>, SmoothingError> {
         use rayon::prelude::*;
-        let work = self.work();
         if rayon::current_num_threads() < 2 || indices.len() <= self.batch {
-            let room = &mut self.room;
+            let mut room = core::mem::replace(&mut self.room, DMatrix::zeros(0, 0));
+            let work = self.work();
             let batches = indices.chunks(self.batch);
-            return batches.map(|batch| work.part(samples, batch, room)).collect();
+            let parts = batches.map(|batch| work.part(samples, batch, &mut room)).collect();
+            self.room = room;
+            return parts;
         }
+        let work = self.work();
         let parts: Vec<_> = indices
             .par_chunks(self.batch)
             .map_init(|| DMatrix::zeros(0, 0), |room, batch| work.part(samples, batch, room))
@@ -194,7 +205,10 @@ impl<'a, C: BatchClassifier + ?Sized> Run<'a, C> {
         samples: &Samples<'_>,
         indices: &[u64],
     ) -> Result<Vec<Part>, SmoothingError> {
-        Ok(vec![self.work().part(samples, indices, &mut self.room)?])
+        let mut room = core::mem::replace(&mut self.room, DMatrix::zeros(0, 0));
+        let part = self.work().part(samples, indices, &mut room);
+        self.room = room;
+        Ok(vec![part?])
     }
 }
 
@@ -218,7 +232,8 @@ pub(crate) fn check_samples(name: &'static str, samples: u64) -> Result<(), Smoo
 struct Part {
     labels: Vec<(u64, Option<usize>, f32)>,
     skipped: u64,
-    reach: f32,
+    /// Where margins were asked for.
+    reach: Option<Reach>,
 }
 
 /// What is done with a batch.
@@ -227,6 +242,7 @@ struct Work<'a, C: ?Sized> {
     known: Option<Known<'a>>,
     sure: Option<Sure<'a>>,
     margins: bool,
+    around: Option<&'a Activations>,
 }
 
 impl<C: BatchClassifier + ?Sized> Work<'_, C> {
@@ -252,7 +268,7 @@ impl<C: BatchClassifier + ?Sized> Work<'_, C> {
         skipped += (indices.len() - drawn.len()) as u64;
         let mut columns = take(room, length * drawn.len());
         let decided = samples.fill(&drawn, &mut columns);
-        let mut reach = 0.0_f32;
+        let mut reach = self.margins.then_some(Reach { sample: 0.0, layers: Vec::new() });
         // Samples that are run move up; the others leave their columns to them.
         let mut run = 0;
         for from in 0..drawn.len() {
@@ -266,8 +282,8 @@ impl<C: BatchClassifier + ?Sized> Work<'_, C> {
                 skipped += 1;
                 continue;
             }
-            if self.margins {
-                reach = reach.max(norm_up(&columns[column.clone()]));
+            if let Some(reach) = &mut reach {
+                reach.sample = reach.sample.max(norm_up(&columns[column.clone()]));
             }
             if run < from {
                 columns.copy_within(column, run * length);
@@ -278,7 +294,13 @@ impl<C: BatchClassifier + ?Sized> Work<'_, C> {
         places.truncate(run);
         columns.truncate(places.len() * length);
         *room = DMatrix::from_vec(length, places.len(), columns);
-        let found = if places.is_empty() { Vec::new() } else { self.classify(room)? };
+        if places.is_empty() {
+            return Ok(Part { labels, skipped, reach: None });
+        }
+        let Margins { labels: found, reach: layers } = self.classify(room)?;
+        if let Some(reach) = &mut reach {
+            reach.layers = layers;
+        }
         if found.len() != places.len() {
             return Err(SmoothingError::Labels { expected: places.len(), found: found.len() });
         }
@@ -292,23 +314,16 @@ impl<C: BatchClassifier + ?Sized> Work<'_, C> {
         Ok(Part { labels, skipped, reach })
     }
 
-    fn classify(&self, batch: &DMatrix<f32>) -> Result<Vec<(usize, f32)>, SmoothingError> {
+    fn classify(&self, batch: &DMatrix<f32>) -> Result<Margins, SmoothingError> {
         if self.margins
-            && let Some(found) = self.classifier.margins(batch)?
+            && let Some(found) = self.classifier.margins(batch, self.around)?
         {
             return Ok(found);
         }
         let labels = self.classifier.classify(batch)?;
-        Ok(labels.into_iter().map(|label| (label, f32::NAN)).collect())
+        let labels = labels.into_iter().map(|label| (label, f32::NAN)).collect();
+        Ok(Margins { labels, reach: Vec::new() })
     }
-}
-
-/// The Euclidean norm, rounded up by more than its rounding errors.
-fn norm_up(sample: &[f32]) -> f32 {
-    let squares: f64 = sample.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
-    #[allow(clippy::cast_possible_truncation)]
-    let norm = (squares.sqrt() * (1.0 + 1e-6)) as f32;
-    norm.next_up()
 }
 
 /// The storage of a matrix, with a new length.

@@ -6,10 +6,11 @@
 //!          number of inputs u64,   then for each   id u64   place u64   length u64
 //! digest of all bytes so far [16]
 //! each input:  id u64   digest of its values [32]   class u64   selection: successes u64, trials u64   ranges u64
-//!              margins of the selection: u64, and as many bytes
+//!              margins of the selection: u64, and as many bytes; reach of its samples
 //!              each range:  first u64   samples u64   count of each class u64 ...   bits, ⌈samples/8⌉ bytes
-//!              margins: 0 or 1 as u8, and then as many bytes as samples, and the greatest norm of a sample f32
+//!              margins: 0 or 1 as u8, and then as many bytes as samples, and the reach of the samples
 //!              digest of the input [16]
+//! reach:       greatest norm of a sample f32   layers u32   for each   greatest norm f32   greatest distance f32
 //! ```
 //!
 //! Little-endian; digests are the first half of a SHA-256. Places count from the beginning of the file, so that one input is read
@@ -27,10 +28,11 @@ use super::error::CachePart;
 use super::labels::Labels;
 use super::margins::Margins;
 use super::{Cache, CacheError, CacheKey, CachedInput, Segment};
+use crate::reach::{LayerReach, Reach};
 use crate::{Fingerprint, Noise};
 
 /// The version of the format that is written and read.
-pub const CACHE_VERSION: u32 = 3;
+pub const CACHE_VERSION: u32 = 4;
 
 const MAGIC: &[u8; 8] = b"NNCERTSC";
 /// Magic, version and the length of the header.
@@ -286,6 +288,7 @@ fn input_bytes(input: &CachedInput) -> Vec<u8> {
     writer.u64(input.segments.len() as u64);
     writer.u64(input.selection_margins.0.len() as u64);
     writer.bytes(&input.selection_margins.0);
+    reach_bytes(&mut writer, &input.selection_reach);
     for segment in &input.segments {
         writer.u64(segment.first);
         writer.u64(segment.labels.len());
@@ -294,10 +297,35 @@ fn input_bytes(input: &CachedInput) -> Vec<u8> {
         writer.u8(u8::from(!segment.margins.0.is_empty()));
         writer.bytes(&segment.margins.0);
         if !segment.margins.0.is_empty() {
-            writer.u32(segment.reach.to_bits());
+            reach_bytes(&mut writer, &segment.reach);
         }
     }
     sealed(writer.0)
+}
+
+fn reach_bytes(writer: &mut Writer, reach: &Reach) {
+    writer.u32(reach.sample.to_bits());
+    // A network has fewer layers.
+    writer.u32(u32::try_from(reach.layers.len()).unwrap_or(0));
+    for layer in &reach.layers {
+        writer.u32(layer.norm.to_bits());
+        writer.u32(layer.distance.to_bits());
+    }
+}
+
+fn read_reach(reader: &mut Reader<'_>) -> Result<Reach, &'static str> {
+    const SHORT: &str = "it is too short";
+    let number = |reader: &mut Reader<'_>| -> Result<f32, &'static str> {
+        let value = f32::from_bits(reader.u32().ok_or(SHORT)?);
+        if value >= 0.0 { Ok(value) } else { Err("how far its samples go") }
+    };
+    let sample = number(reader)?;
+    let count = reader.u32().ok_or(SHORT)?;
+    // Each takes bytes.
+    let layers = (0..count)
+        .map(|_| Ok(LayerReach { norm: number(reader)?, distance: number(reader)? }))
+        .collect::<Result<Vec<_>, &'static str>>()?;
+    Ok(Reach { sample, layers })
 }
 
 fn read_input(bytes: &[u8], key: CacheKey) -> Result<CachedInput, &'static str> {
@@ -318,6 +346,7 @@ fn read_input(bytes: &[u8], key: CacheKey) -> Result<CachedInput, &'static str> 
     if margins > trials {
         return Err("its margins");
     }
+    let selection_reach = read_reach(&mut reader)?;
     let mut segments = Vec::new();
     for _ in 0..ranges {
         segments.push(read_segment(&mut reader, key, class)?);
@@ -325,7 +354,16 @@ fn read_input(bytes: &[u8], key: CacheKey) -> Result<CachedInput, &'static str> 
     if segments.is_empty() || !reader.is_empty() {
         return Err("its length");
     }
-    Ok(CachedInput { key, id, digest, class, selection, selection_margins, segments })
+    Ok(CachedInput {
+        key,
+        id,
+        digest,
+        class,
+        selection,
+        selection_margins,
+        selection_reach,
+        segments,
+    })
 }
 
 /// Every range takes bytes, so that no number of them reads for longer than there is something to read.
@@ -349,14 +387,7 @@ fn read_segment(
         1 => Margins(reader.bytes(samples).ok_or(SHORT)?.to_vec()),
         _ => return Err("its margins"),
     };
-    let reach = if margins.0.is_empty() {
-        f32::INFINITY
-    } else {
-        f32::from_bits(reader.u32().ok_or(SHORT)?)
-    };
-    if reach.is_nan() || reach < 0.0 {
-        return Err("its greatest norm");
-    }
+    let reach = if margins.0.is_empty() { Reach::unknown() } else { read_reach(reader)? };
     // A margin is that of the class: what does not have the class has none.
     if margins.0.iter().zip(labels.iter()).any(|(margin, hit)| *margin > 0 && !hit) {
         return Err("its margins");

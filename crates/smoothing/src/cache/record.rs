@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::labels::Labels;
 use super::margins::Margins;
 use super::{CacheError, CacheKey};
+use crate::reach::Reach;
 use crate::run::{MOST_SAMPLES, Progress, Run, check_samples, unobserved};
 use crate::samples::Samples;
 use crate::smoothed::{largest, level};
@@ -48,6 +49,8 @@ pub struct CachedInput {
     pub(super) selection: Count,
     /// Of the selection samples that had the class.
     pub(super) selection_margins: Margins,
+    /// How far the selection samples went.
+    pub(super) selection_reach: Reach,
     /// In the order of the samples.
     pub(super) segments: Vec<Segment>,
 }
@@ -61,8 +64,8 @@ pub struct Segment {
     pub(super) labels: Labels,
     /// One for each sample, or none at all.
     pub(super) margins: Margins,
-    /// No sample has a greater Euclidean norm; infinite without margins.
-    pub(super) reach: f32,
+    /// How far the samples went; unknown without margins.
+    pub(super) reach: Reach,
 }
 
 impl Segment {
@@ -125,7 +128,13 @@ impl<C: BatchClassifier> Smoothed<C> {
             return Err(SmoothingError::Samples { name: "samples", samples: n });
         };
         let run = Run::new(self.classifier(), batch, n0 + n, &mut observer)?;
-        let mut run = run.with_margins(margins);
+        #[allow(clippy::cast_possible_truncation, reason = "any point serves")]
+        let centre: Vec<f32> = input.values.iter().map(|value| *value as f32).collect();
+        if centre.len() != self.classifier().inputs() {
+            let (expected, found) = (self.classifier().inputs(), centre.len());
+            return Err(SmoothingError::Inputs { expected, found });
+        }
+        let mut run = run.with_margins(margins, &centre)?;
         let selection = Samples::new(self.smoothing(), input, Purpose::Selection)?;
         let mut chosen = vec![0; self.classifier().classes()];
         let mut chosen_margins = Vec::new();
@@ -135,6 +144,7 @@ impl<C: BatchClassifier> Smoothed<C> {
                 chosen_margins.push((label, margin));
             }
         })?;
+        let selection_reach = run.take_reach();
         let class = largest(&chosen, None);
         let of_class = chosen_margins.into_iter().filter(|(label, _)| *label == class);
         let selection_margins = of_class.map(|(_, margin)| margin).filter(|_| margins);
@@ -157,7 +167,14 @@ impl<C: BatchClassifier> Smoothed<C> {
             class,
             selection: Count::new(chosen[class], n0)?,
             selection_margins: selection_margins.collect(),
-            segments: vec![Segment { first, counts, labels, margins: kept, reach: run.reach() }],
+            selection_reach,
+            segments: vec![Segment {
+                first,
+                counts,
+                labels,
+                margins: kept,
+                reach: run.take_reach(),
+            }],
         })
     }
 }
@@ -214,9 +231,14 @@ impl CachedInput {
         segment.map_or(0.0, |segment| segment.margins.at(index - segment.first))
     }
 
-    /// No sample has a greater Euclidean norm.
-    pub(crate) fn reach(&self) -> f32 {
-        self.segments.iter().map(|segment| segment.reach).fold(0.0, f32::max)
+    /// How far the samples went.
+    pub(crate) fn reach(&self) -> Reach {
+        Reach::of_all(self.segments.iter().map(|segment| &segment.reach))
+    }
+
+    /// How far the selection samples went: about as far, and independent of the samples that are counted.
+    pub(crate) fn selection_reach(&self) -> &Reach {
+        &self.selection_reach
     }
 
     /// Of the selection samples, the share whose margin exceeds `needed`; below 1, by one sample at least.
@@ -254,7 +276,9 @@ impl CachedInput {
         let mut segments = [&self.segments[..], &other.segments[..]].concat();
         segments.sort_by_key(|segment| (segment.first, segment.samples()));
         segments.dedup();
-        let joined = Self { segments, ..self.clone() };
+        let mut joined = Self { segments, ..self.clone() };
+        // Of the same samples; on another machine the last bits may differ.
+        joined.selection_reach.join(&other.selection_reach);
         joined.check()?;
         Ok(joined)
     }

@@ -211,9 +211,7 @@ impl Curve<'_> {
     /// With the share of `count` for that of the class.
     fn prospect(&self, count: Count, samples: u64) -> Prospect {
         let cached = self.input.count().trials();
-        let known = self
-            .agreement
-            .map_or(0.0, |agreement| self.input.share_above(agreement.needed(self.input.class())));
+        let known = self.agreement.map_or(0.0, |agreement| agreement.spared(self.input));
         Prospect { selection: count, cached, samples, known, criticals: self.criticals }
     }
 }

@@ -226,12 +226,13 @@ impl<'a> Incremental<'a> {
         check_samples("nominal samples", nominal)?;
         let cached = self.cached(changed, input)?;
         let alpha = self.budget.admit(changed.fingerprint())?;
-        let needed = agreement.map(|agreement| agreement.needed(cached.class()));
+        // How many samples are drawn is settled by those that chose the class, and not by those that are counted.
+        let expected = agreement.map(|agreement| agreement.expected(cached));
         let prospect = Prospect {
             selection: cached.selection(),
             cached: cached.count().trials(),
             samples: nominal,
-            known: needed.map_or(0.0, |needed| cached.share_above(needed)),
+            known: expected.map_or(0.0, |needed| cached.share_above(needed)),
             criticals: self.criticals,
         };
         let method = match options.method {
@@ -245,24 +246,21 @@ impl<'a> Incremental<'a> {
             Transfer::Replay => prospect.drawn(),
             _ => Prospect { samples: options.samples, ..prospect }.drawn(),
         };
+        let needed = agreement.map_or(f32::INFINITY, |agreement| agreement.needed(cached));
+        let enough = |index: u64| (cached.margin(index) > needed).then_some(cached.class());
         let known = |index: u64, sample: &[f32]| {
-            let agreement = agreement?;
-            let enough = cached.margin(index) > agreement.needed(cached.class());
-            (enough && agreement.covers(sample)).then_some(cached.class())
+            enough(index).filter(|_| agreement.is_some_and(|agreement| agreement.covers(sample)))
         };
         let smoothing = &self.smoothing;
         // Margins are those of cached samples.
-        let known: Option<Known<'_>> = match method {
-            Transfer::Fresh | Transfer::Irs { .. } => None,
-            _ => agreement.is_some().then_some(&known),
+        let agreement = agreement.filter(|_| {
+            needed < f32::INFINITY && !matches!(method, Transfer::Fresh | Transfer::Irs { .. })
+        });
+        let (known, sure): (Option<Known<'_>>, Option<Sure<'_>>) = match agreement {
+            Some(agreement) if agreement.covers_all() => (None, Some(&enough)),
+            Some(_) => (Some(&known), None),
+            None => (None, None),
         };
-        // Where no sample of the input is outside, none has to be looked at.
-        let needed = agreement
-            .filter(|agreement| agreement.covers_norm(cached.reach()))
-            .map_or(f32::INFINITY, |agreement| agreement.needed(cached.class()));
-        let sure = |index: u64| (cached.margin(index) > needed).then_some(cached.class());
-        let sure: Option<Sure<'_>> =
-            if known.is_some() && needed < f32::INFINITY { Some(&sure) } else { None };
         let session = Session { smoothing, changed, cached, input, alpha, known, sure };
         session.run(method, samples, options.batch, observer)
     }

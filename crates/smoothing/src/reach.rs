@@ -1,0 +1,142 @@
+//! How far samples, and what networks make of them, go from 0 and from the input.
+
+use nncert_core::Entering;
+
+/// What enters each layer with weights, and each block, of a network, at one input.
+///
+/// The layers are those that [`Evaluator::evaluate_seen`](nncert_core::Evaluator::evaluate_seen) shows.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Activations {
+    /// For each layer, its inputs.
+    pub layers: Vec<Vec<f32>>,
+}
+
+/// How far what enters a layer goes, in the Euclidean norm, rounded up; infinite where that is not known.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct LayerReach {
+    /// From 0.
+    pub norm: f32,
+    /// From what enters it at the input itself.
+    pub distance: f32,
+}
+
+/// Labels and margins of a batch, and how far its samples went.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Margins {
+    /// The label of each sample, and by how much its output exceeds all others; NaN where that is not known.
+    pub labels: Vec<(usize, f32)>,
+    /// For each layer with weights, and each block, over all samples; empty where that is not known.
+    pub reach: Vec<LayerReach>,
+}
+
+/// How far samples of one input go.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Reach {
+    /// The greatest norm of a sample; infinite where it is not known.
+    pub(crate) sample: f32,
+    /// As [`Margins::reach`].
+    pub(crate) layers: Vec<LayerReach>,
+}
+
+impl Reach {
+    /// Of samples of which nothing is known.
+    pub(crate) fn unknown() -> Self {
+        Self { sample: f32::INFINITY, layers: Vec::new() }
+    }
+
+    /// Of both; nothing is known of layers that one of them does not know.
+    pub(crate) fn join(&mut self, other: &Self) {
+        self.sample = self.sample.max(other.sample);
+        join(&mut self.layers, &other.layers);
+    }
+
+    /// Of all of them, if there are any.
+    pub(crate) fn of_all<'a>(all: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut all = all.into_iter();
+        let Some(mut reach) = all.next().cloned() else { return Self::unknown() };
+        all.for_each(|next| reach.join(next));
+        reach
+    }
+}
+
+pub(crate) fn join(reach: &mut Vec<LayerReach>, other: &[LayerReach]) {
+    if reach.len() != other.len() {
+        reach.clear();
+    }
+    for (reach, other) in reach.iter_mut().zip(other) {
+        reach.norm = reach.norm.max(other.norm);
+        reach.distance = reach.distance.max(other.distance);
+    }
+}
+
+/// Squares of norms and distances, while a block of samples is evaluated.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Squares(Vec<Vec<[f64; 2]>>);
+
+impl Squares {
+    /// Takes up what enters a layer. `around` may know nothing of it.
+    pub(crate) fn see(&mut self, entering: &Entering<'_, f32>, around: Option<&Activations>) {
+        let Entering { layer, first, values, rows } = *entering;
+        let (length, count) =
+            if rows { (values.ncols(), values.nrows()) } else { (values.nrows(), values.ncols()) };
+        if self.0.len() <= layer {
+            self.0.resize(layer + 1, Vec::new());
+        }
+        let sums = &mut self.0[layer];
+        sums.resize(sums.len().max(first + count), [0.0; 2]);
+        let sums = &mut sums[first..first + count];
+        let centre = around.and_then(|around| around.layers.get(layer));
+        let centre = centre.filter(|centre| centre.len() == length);
+        if rows {
+            sums.fill([0.0; 2]);
+            for (index, values) in values.column_iter().enumerate() {
+                let at = centre.map_or(f64::INFINITY, |centre| f64::from(centre[index]));
+                for (sums, x) in sums.iter_mut().zip(values.as_slice()) {
+                    let x = f64::from(*x);
+                    sums[0] += x * x;
+                    sums[1] += (x - at) * (x - at);
+                }
+            }
+        } else {
+            for (sums, values) in sums.iter_mut().zip(values.column_iter()) {
+                let values = values.as_slice();
+                let distance = centre.map_or(f64::INFINITY, |centre| {
+                    squares(values.iter().zip(centre).map(|(x, c)| f64::from(*x) - f64::from(*c)))
+                });
+                *sums = [squares(values.iter().map(|x| f64::from(*x))), distance];
+            }
+        }
+    }
+
+    /// The greatest of the first samples, for each layer.
+    pub(crate) fn reach(&self, count: usize) -> impl Iterator<Item = LayerReach> {
+        self.0.iter().map(move |sums| {
+            let most = |which: usize| {
+                sums.iter().take(count).map(|sums| root_up(sums[which])).fold(0.0, f32::max)
+            };
+            LayerReach { norm: most(0), distance: most(1) }
+        })
+    }
+}
+
+/// The Euclidean norm of a sample, rounded up.
+pub(crate) fn norm_up(sample: &[f32]) -> f32 {
+    root_up(squares(sample.iter().map(|x| f64::from(*x))))
+}
+
+/// The root of a sum of squares, rounded up by more than the errors of the sum; infinite for what is no number.
+fn root_up(squares: f64) -> f32 {
+    #[allow(clippy::cast_possible_truncation)]
+    let root = (squares.sqrt() * (1.0 + 1e-6)) as f32;
+    if root.is_nan() { f32::INFINITY } else { root.next_up() }
+}
+
+/// In eight sums, which do not wait for each other.
+fn squares(values: impl ExactSizeIterator<Item = f64>) -> f64 {
+    let mut sums = [0.0; 8];
+    for (index, value) in values.enumerate() {
+        sums[index % 8] += value * value;
+    }
+    sums.iter().sum()
+}
