@@ -27,7 +27,8 @@ pub(super) fn report(data: &Path, size: &Size) -> Result<Report, Error> {
     report += &zeta(&study.cells);
     let coverage = Coverage::run(size.runs.unwrap_or(RUNS))?;
     let _ = write!(report, "\n## Coverage\n\n{}{COVERAGE}{}", coverage.text(), coverage.table());
-    report += "\n## Throughput\n\nNoise and classification in f32, batches of 1000.\n\n";
+    report += "\n## Throughput\n\nNoise and classification in f32, batches of 1000; the share of noise is that of the same run without a \
+         classifier. Beside PyTorch: [`pytorch.md`](pytorch.md).\n\n";
     for figure in &study.throughput {
         let _ = writeln!(report, "- {figure}");
     }
@@ -47,8 +48,9 @@ agree with `f`, and a method then states `q ≥ 1 - u`. A copy that differs on a
 `q = 1 - u'`, and shows nothing of it in `m` samples with probability `(1-u')^m`: the statement would be false that often. At level `α` that is
 `(1-u')^m ≤ α` for every `u' > u`, so `1 - u ≤ α^(1/m)`, the bound of Clopper and Pearson from `m` new samples. IRS draws
 new samples there at the whole level, and is at this limit; the radius is concave in `m`, so that spreading samples unevenly gains nothing either.
-Only bounds of the networks go below it, which say of samples that the copy must agree. Without them (digits-resnet, mnist-mlp, most
-copies of mnist-cnn at σ = 0.25) ours is as good as IRS. *p known* is the speed-up of ours on the same samples, had the
+Only bounds of the networks go below it, which say of samples that the copy must agree: norms of layers, and of what was seen to enter
+them when the samples of `f` were recorded. Without them (digits-resnet but for f16: norms of its blocks multiply) ours is as good as IRS.
+*p known* is the speed-up of ours on the same samples, had the
 probability of the class under `f` been known exactly: what better bounds from counts could still gain.
 
 On networks of microseconds (digits), statistics take as long as some ten evaluations: in seconds ours is ahead of scratch there, and in some cells

@@ -28,7 +28,7 @@ pub(super) struct Subject {
     candidates: Vec<Image>,
     /// Cached samples of an image.
     pub(super) samples: u64,
-    /// Whether the difference from a copy is bounded in seconds.
+    /// Whether the difference from a copy is bounded on a box too.
     pub(super) bounded: bool,
 }
 
@@ -76,9 +76,9 @@ const PLANS: [Plan; 5] = [
         images: "mnist/mnist100.csv",
         ours: false,
         sigmas: &[0.25, 0.5],
-        inputs: 20,
+        inputs: 100,
         samples: 10_000,
-        bounded: true,
+        bounded: false,
         candidates: 0,
     },
     Plan {
@@ -87,7 +87,7 @@ const PLANS: [Plan; 5] = [
         images: "mnist/mnist100.csv",
         ours: false,
         sigmas: &[0.25],
-        inputs: 10,
+        inputs: 60,
         samples: 10_000,
         bounded: false,
         candidates: 0,
