@@ -287,9 +287,8 @@ fn change(layers: (&Layer, &Layer), input: &Shape) -> Result<Option<Evaluator<f6
     Evaluator::new(&network).map(Some).map_err(|_| ())
 }
 
-/// Through a last affine layer: differences of rows are shorter than the matrix.
-/// `through` bounds the
-/// difference of two outputs that comes from before the layer in another way.
+/// Through a last affine layer: differences of rows are shorter than the matrix. `through` bounds in another way what the difference of two
+/// outputs has from before the layer.
 fn classes(
     a: &Affine,
     b: &Affine,
