@@ -398,3 +398,37 @@ fn read_segment(
     }
     Ok(Segment { first, counts, labels, margins, reach })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(reach: &Reach) -> Result<Reach, &'static str> {
+        let mut writer = Writer::default();
+        reach_bytes(&mut writer, reach);
+        read_reach(&mut Reader(&writer.0))
+    }
+
+    /// Digests tell what was damaged, not what was made up.
+    #[test]
+    fn reaches_that_are_none_are_refused() {
+        let layer = LayerReach { norm: 2.5, distance: f32::INFINITY };
+        let reach = Reach { sample: 1.5, layers: vec![layer; 3] };
+        assert_eq!(read(&reach).unwrap(), reach);
+        assert_eq!(read(&Reach::unknown()).unwrap(), Reach::unknown());
+        for wrong in [f32::NAN, -1.0, f32::NEG_INFINITY] {
+            assert!(read(&Reach { sample: wrong, ..reach.clone() }).is_err());
+            for layer in
+                [LayerReach { norm: wrong, ..layer }, LayerReach { distance: wrong, ..layer }]
+            {
+                assert!(read(&Reach { layers: vec![layer], ..reach.clone() }).is_err());
+            }
+        }
+        // More layers than there are bytes for.
+        let mut writer = Writer::default();
+        writer.u32(1.0_f32.to_bits());
+        writer.u32(u32::MAX);
+        writer.u64(0);
+        assert!(read_reach(&mut Reader(&writer.0)).is_err());
+    }
+}
