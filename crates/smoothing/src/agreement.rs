@@ -67,6 +67,9 @@ pub enum AgreementError {
         /// The layer, counted from 0; a block is one.
         layer: usize,
     },
+    /// The norms are not those of the original.
+    #[error("the norms are those of another network")]
+    Norms,
     /// The network does not take the input.
     #[error(transparent)]
     Classifier(#[from] ClassifierError),
@@ -106,7 +109,8 @@ impl Agreement {
     /// less.
     ///
     /// # Errors
-    /// [`AgreementError::Layer`] for layers other than affine ones, convolutions, averages, ReLU and their blocks.
+    /// [`AgreementError::Layer`] for layers other than affine ones, convolutions, averages, ReLU and their blocks;
+    /// [`AgreementError::Norms`] for norms of another network than the original.
     ///
     /// # Examples
     /// ```
@@ -135,9 +139,12 @@ impl Agreement {
     /// ```
     pub fn by_norms(pair: &PairedNetworks, norms: &LayerNorms) -> Result<Self, AgreementError> {
         let networks = [pair.original(), pair.compressed()];
+        let fingerprints = networks.map(Fingerprint::of_network);
+        if norms.fingerprint() != fingerprints[0] {
+            return Err(AgreementError::Norms);
+        }
         let bounds = NormBounds::new(networks, norms);
         let bounds = bounds.map_err(|layer| AgreementError::Layer { layer })?;
-        let fingerprints = networks.map(Fingerprint::of_network);
         let kind = Kind::Norms { bounds: Box::new(bounds), moved: BTreeMap::new() };
         Ok(Self { kind, fingerprints })
     }

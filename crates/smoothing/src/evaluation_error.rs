@@ -7,7 +7,7 @@
 //! |W| E + γ (|W| (X + E) + |b|),    γ = (k + 4)u/(1 - (k + 4)u),    u = 2^-24
 //! ```
 //!
-//! and an absolute constant for underflow. ReLU and its like lengthen no error. The matrices `|W|` are layers themselves, so that
+//! an absolute constant for underflow, and `2^-149 |x|` for weights next to 0; where sums may overflow there is no bound. ReLU and its like lengthen no error. The matrices `|W|` are layers themselves, so that
 //! convolutions and averages are evaluated as everywhere else.
 //!
 //! # References
@@ -22,6 +22,12 @@ const UNIT: f64 = f64::from_bits((1023 - 24) << 52);
 
 /// What underflow adds to a sum, at most: far more than the 2^-149 of each of 2^28 products.
 pub(crate) const UNDERFLOW: f64 = 1e-30;
+
+/// By what a weight next to 0 is rounded, at most: relative errors are no measure of it.
+pub(crate) const SUBNORMAL: f64 = f64::from_bits((1023 - 149) << 52);
+
+/// Sums of greater numbers may overflow: the largest `f32` is 3.4e38.
+const MOST: f64 = 1e38;
 
 /// Makes up for the rounding of these bounds themselves, sums of at most 2^28 positive numbers in `f64`.
 pub(crate) const SLACK: f64 = 1.0 + 1e-6;
@@ -103,6 +109,11 @@ pub(crate) fn gamma(terms: f64) -> f64 {
     if roundings < 1.0 { roundings / (1.0 - roundings) } else { f64::INFINITY }
 }
 
+/// The rounding errors of sums whose absolute terms add up to at most `sums`; infinite where these may overflow.
+pub(crate) fn unless_overflow(sums: f64, rounding: f64) -> f64 {
+    if sums < MOST { rounding } else { f64::INFINITY }
+}
+
 /// `|W|` without a bias, and `|b|`.
 fn absolute(affine: &Affine) -> (Affine, Vec<f64>) {
     let weight = affine.weight.map(f64::abs);
@@ -123,11 +134,14 @@ fn linear(
     let from_values = apply(layer, input, &values.magnitude)?;
     let from_errors = apply(layer, input, &values.error)?;
     let bias = bias.iter().flat_map(|bias| core::iter::repeat_n(*bias, repeat.max(1)));
+    let all = values.magnitude.iter().chain(&values.error).sum::<f64>();
+    let underflow = UNDERFLOW + SUBNORMAL * all;
     let sums = from_values.iter().zip(&from_errors).zip(bias);
     let (magnitude, error) = sums
         .map(|((value, error), bias)| {
             let whole = value + error + bias;
-            ((value + bias) * SLACK, (error + gamma * whole + UNDERFLOW) * SLACK)
+            let rounding = unless_overflow(whole, gamma * whole + underflow);
+            ((value + bias) * SLACK, (error + rounding) * SLACK)
         })
         .unzip();
     Some(Values { magnitude, error })
@@ -137,7 +151,10 @@ fn sum(a: &Values, b: &Values) -> Values {
     let magnitude: Vec<f64> =
         a.magnitude.iter().zip(&b.magnitude).map(|(a, b)| (a + b) * SLACK).collect();
     let errors = a.error.iter().zip(&b.error).zip(&magnitude);
-    let error = errors.map(|((a, b), x)| ((a + b) * (1.0 + UNIT) + UNIT * x) * SLACK + UNDERFLOW);
+    let error = errors.map(|((a, b), x)| {
+        let rounding = unless_overflow(x + a + b, UNIT * (a + b + x) + UNDERFLOW);
+        (a + b + rounding) * SLACK
+    });
     Values { error: error.collect(), magnitude }
 }
 

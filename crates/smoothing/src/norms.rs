@@ -22,12 +22,12 @@ use nncert_core::{
     Activation, Affine, Convolution, Evaluator, Layer, Network, Pool, Residual, Select, Shape,
 };
 
-use crate::ClassifierError;
 use crate::classifier::activations;
-use crate::evaluation_error::{SLACK, UNDERFLOW, gamma};
+use crate::evaluation_error::{SLACK, SUBNORMAL, UNDERFLOW, gamma, unless_overflow};
 use crate::reach::Reach;
 use crate::spectral::{absolute_norm, convolution_norm, norm, overlap, spectral_norm};
 use crate::tails::{Factors, Piece, Tails};
+use crate::{ClassifierError, Fingerprint};
 
 /// Squarings of a Gram matrix of order `n`: the norm is at most `n^(2^-(k+2))` times too large.
 const SQUARINGS: usize = 7;
@@ -41,15 +41,23 @@ fn squarings_of_difference(matrix: &DMatrix<f64>) -> usize {
 ///
 /// Guarantee: sound.
 #[derive(Clone, Debug, PartialEq)]
-pub struct LayerNorms(Vec<f64>);
+pub struct LayerNorms {
+    fingerprint: Fingerprint,
+    norms: Vec<f64>,
+}
 
 impl LayerNorms {
     /// Bounds the norm of every layer with weights.
     #[must_use]
     pub fn new(network: &Network) -> Self {
-        let mut found = Vec::new();
-        collect(network.layers(), &mut found);
-        Self(found)
+        let mut norms = Vec::new();
+        collect(network.layers(), &mut norms);
+        Self { fingerprint: Fingerprint::of_network(network), norms }
+    }
+
+    /// Whose they are.
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
     }
 }
 
@@ -109,7 +117,7 @@ impl NormBounds {
     /// The layer, if there is no bound for one.
     pub(crate) fn new(pair: [&Network; 2], norms: &LayerNorms) -> Result<Self, usize> {
         let [original, copy] = pair;
-        let mut norms = norms.0.iter().copied();
+        let mut norms = norms.norms.iter().copied();
         let last = original.layers().len().saturating_sub(1);
         let layers = original.layers().iter().zip(copy.layers()).zip(original.shapes());
         let (mut steps, mut changes) = (Vec::new(), Vec::new());
@@ -172,6 +180,9 @@ impl NormBounds {
     /// By how much the margin of a class over any other can differ on samples that went so far.
     pub(crate) fn apart(&self, class: usize, reach: &Reach, moved: Option<&Moved>) -> f64 {
         let mut state = State { size: f64::from(reach.sample), apart: 0.0 };
+        // Of a classifier that sees other layers nothing is known.
+        let known = reach.layers.len() == self.changes.len();
+        let reaches = if known { &reach.layers[..] } else { &[] };
         let mut layer = 0;
         // What comes into the sequence, and what each layer of it adds.
         let mut incoming = None;
@@ -182,7 +193,7 @@ impl NormBounds {
             }
             let mut seen = None;
             if step.is_seen() {
-                if let Some(reach) = reach.layers.get(layer) {
+                if let Some(reach) = reaches.get(layer) {
                     let moved = moved.and_then(|moved| *moved.0.get(layer)?);
                     let distance = f64::from(reach.distance);
                     let moved = moved.map(|(centre, off)| (centre, distance + off));
@@ -446,7 +457,8 @@ impl Step {
                 let size = body.size + shortcut.size;
                 let apart = body.apart + shortcut.apart;
                 // One rounding of each sum.
-                let rounding = gamma(1.0) * (2.0 * size + apart);
+                let sums = 2.0 * size + apart;
+                let rounding = unless_overflow(sums, gamma(1.0) * sums);
                 State { size: (size + rounding) * SLACK, apart: (apart + rounding) * SLACK }
             }
             Self::Same => state,
@@ -483,6 +495,8 @@ struct Linear {
     bias_change: f64,
     gamma: f64,
     underflow: f64,
+    /// What roundings of weights next to 0 make of a value of norm 1.
+    subnormal: f64,
 }
 
 /// What a layer adds to a difference, in parts.
@@ -526,6 +540,7 @@ impl Linear {
             bias_change: norm((&a.bias - &b.bias).iter().copied()) * repeat * SLACK,
             gamma: gamma(a.inputs() as f64),
             underflow: UNDERFLOW * (a.outputs() as f64).sqrt() * repeat,
+            subnormal: SUBNORMAL * (a.weight.len() as f64).sqrt() * spread,
         }
     }
 
@@ -538,7 +553,9 @@ impl Linear {
     fn rounding(&self, state: State) -> [f64; 2] {
         let sizes = [state.size, state.size + state.apart];
         core::array::from_fn(|i| {
-            self.gamma * (self.absolute[i] * sizes[i] + self.bias[i]) + self.underflow
+            let sums = self.absolute[i] * sizes[i] + self.bias[i];
+            let below = self.underflow + self.subnormal * sizes[i];
+            unless_overflow(sums, self.gamma * sums + below)
         })
     }
 

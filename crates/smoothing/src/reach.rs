@@ -47,7 +47,7 @@ impl Reach {
 
     /// Of both; nothing is known of layers that one of them does not know.
     pub(crate) fn join(&mut self, other: &Self) {
-        self.sample = self.sample.max(other.sample);
+        self.sample = greater(self.sample, other.sample);
         join(&mut self.layers, &other.layers);
     }
 
@@ -65,9 +65,14 @@ pub(crate) fn join(reach: &mut Vec<LayerReach>, other: &[LayerReach]) {
         reach.clear();
     }
     for (reach, other) in reach.iter_mut().zip(other) {
-        reach.norm = reach.norm.max(other.norm);
-        reach.distance = reach.distance.max(other.distance);
+        reach.norm = greater(reach.norm, other.norm);
+        reach.distance = greater(reach.distance, other.distance);
     }
+}
+
+/// What is no number may be anything.
+fn greater(a: f32, b: f32) -> f32 {
+    if a.is_nan() || b.is_nan() { f32::INFINITY } else { a.max(b) }
 }
 
 /// Squares of norms and distances, while a block of samples is evaluated.
