@@ -21,7 +21,7 @@ the paper's samples (four verdicts differ there, 124 at r = 2 and 300, 311, 314 
 replayed or a certificate that was checked), and for P1-6 table 3 contradicts table 2, with which all of ours agree. QVIP
 stopped after two hours a task.
 
-Table 3 calls every decided task of 8 and 10 bits robust, at r = 30 too (`cargo xtask measure qnn --table 3`). That cannot be: on these
+[Table 3](qvip-table3.md) calls every decided task of 8 and 10 bits robust, at r = 30 too. That cannot be: on these
 networks, whose accuracies are the stated ones to the last digit, one step along the sign of the gradient gives another class
 for 93 of the 93 images of P1-10 at r = 30, for 92 of 93 of P1-8 and for 88 of 88 of P2-10, by an evaluation that shares no
 code with ours.
