@@ -125,7 +125,8 @@ pub(super) struct Prospect {
 }
 
 /// Weights among which there is a choice.
-pub(super) const WEIGHTS: [f64; 7] = [1.0 / 32.0, 1.0 / 16.0, 0.125, 0.25, 0.5, 1.0, 2.0];
+pub(super) const WEIGHTS: [f64; 13] =
+    [1.0 / 32.0, 0.044, 1.0 / 16.0, 0.09, 0.125, 0.18, 0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0];
 
 /// Steps in which the least value on the boundary of a joint test is looked for.
 const STEPS: usize = 2;
