@@ -5,10 +5,10 @@ use std::sync::Mutex;
 
 use nalgebra::DMatrix;
 use nncert_core::fixed_point::{FixedPointEvaluator, FixedPointInputError};
-use nncert_core::{Entering, Evaluator, EvaluatorError, FixedPointNetwork, InputError, Network};
+use nncert_core::{Evaluator, EvaluatorError, FixedPointNetwork, InputError, Network};
 
 use crate::Fingerprint;
-use crate::reach::{Activations, LayerReach, Margins, Squares, join};
+use crate::reach::{Activations, Look, Margins};
 
 /// Inputs that a network is evaluated on together: always as many, so that the bits of a result do
 /// not depend on the batch that it came in.
@@ -156,7 +156,7 @@ impl BatchClassifier for NetworkClassifier {
     }
 
     fn classify(&self, batch: &DMatrix<f32>) -> Result<Vec<usize>, ClassifierError> {
-        self.each(batch, largest)
+        self.each(batch, largest, None)
     }
 
     fn margins(
@@ -164,22 +164,9 @@ impl BatchClassifier for NetworkClassifier {
         batch: &DMatrix<f32>,
         around: Option<&Activations>,
     ) -> Result<Option<Margins>, ClassifierError> {
-        let mut squares = Squares::default();
-        let mut reach: Option<Vec<LayerReach>> = None;
-        let labels = self.each_block(
-            batch,
-            margin,
-            |squares: &mut Squares, entering| squares.see(&entering, around),
-            &mut squares,
-            |squares, count| {
-                let of_block: Vec<_> = squares.reach(count).collect();
-                match &mut reach {
-                    None => reach = Some(of_block),
-                    Some(reach) => join(reach, &of_block),
-                }
-            },
-        )?;
-        Ok(Some(Margins { labels, reach: reach.unwrap_or_default() }))
+        let mut look = Look::new(around);
+        let labels = self.each(batch, margin, Some(&mut look))?;
+        Ok(Some(Margins { labels, reach: look.reach() }))
     }
 
     fn activations(&self, input: &[f32]) -> Result<Option<Activations>, ClassifierError> {
@@ -190,23 +177,12 @@ impl BatchClassifier for NetworkClassifier {
 }
 
 impl NetworkClassifier {
-    /// Something of the outputs of each column.
+    /// Something of the outputs of each column; with a look at what enters layers, if there is one.
     fn each<T>(
         &self,
         batch: &DMatrix<f32>,
         of: impl Fn(&[f32]) -> T,
-    ) -> Result<Vec<T>, ClassifierError> {
-        self.each_block(batch, of, |(), _| {}, &mut (), |(), _| {})
-    }
-
-    /// The same, with a look at what enters layers, and after each block, which may hold fewer samples than it is long.
-    fn each_block<T, S>(
-        &self,
-        batch: &DMatrix<f32>,
-        of: impl Fn(&[f32]) -> T,
-        see: impl Fn(&mut S, Entering<'_, f32>),
-        state: &mut S,
-        mut after: impl FnMut(&mut S, usize),
+        mut look: Option<&mut Look<'_>>,
     ) -> Result<Vec<T>, ClassifierError> {
         check_inputs(self.inputs, batch)?;
         let (mut evaluator, mut block) = taken(&self.idle)
@@ -216,9 +192,15 @@ impl NetworkClassifier {
             let count = BLOCK.min(batch.ncols() - first);
             block.columns_mut(0, count).copy_from(&batch.columns(first, count));
             block.columns_mut(count, BLOCK - count).fill(0.0);
-            let outputs = evaluator.evaluate_seen(&block, |entering| see(state, entering))?;
+            let outputs = evaluator.evaluate_seen(&block, |entering| {
+                if let Some(look) = &mut look {
+                    look.see(&entering);
+                }
+            })?;
             found.extend(outputs.column_iter().take(count).map(|y| of(y.as_slice())));
-            after(state, count);
+            if let Some(look) = &mut look {
+                look.end_block(count);
+            }
         }
         returned(&self.idle, (evaluator, block));
         Ok(found)

@@ -24,7 +24,7 @@ use nncert_core::{
 
 use crate::classifier::activations;
 use crate::evaluation_error::{SLACK, SUBNORMAL, UNDERFLOW, gamma, unless_overflow};
-use crate::reach::Reach;
+use crate::reach::{Reach, rounded};
 use crate::spectral::{absolute_norm, convolution_norm, norm, overlap, spectral_norm};
 use crate::tails::{Factors, Piece, Tails};
 use crate::{ClassifierError, Fingerprint};
@@ -146,9 +146,7 @@ impl NormBounds {
 
     /// What the changes do to what enters the layers at an input.
     pub(crate) fn moved(&mut self, input: &[f64]) -> Result<Moved, ClassifierError> {
-        #[allow(clippy::cast_possible_truncation, reason = "as when samples are recorded")]
-        let rounded = DMatrix::from_iterator(input.len(), 1, input.iter().map(|x| *x as f32));
-        let around = activations(&mut self.original, &rounded)?;
+        let around = activations(&mut self.original, &rounded(input))?;
         let mut moved = Vec::with_capacity(around.layers.len());
         // The original beside itself: by how much two evaluations of it may differ.
         let mut state = State { size: norm(input.iter().copied()) * SLACK, apart: 0.0 };
@@ -260,15 +258,7 @@ fn through(factors: &Factors, incoming: f64, added: &[Added]) -> f64 {
     }
     let layers = differences.iter().zip(&factors.changes).zip(added);
     let terms = layers.map(|((factor, changed), added)| {
-        let by_size = (factor * added.change).min(*changed) * added.size;
-        let by_change = match added.moved {
-            Some((centre, distance)) => {
-                let from_there = (factor * added.change).min(*changed) * distance;
-                by_size.min(factor * centre + from_there)
-            }
-            None => by_size,
-        };
-        factor * added.rest + by_change
+        added.through(*factor, (factor * added.change).min(*changed))
     });
     (first * incoming + terms.sum::<f64>()) * SLACK
 }
@@ -512,14 +502,19 @@ struct Added {
 }
 
 impl Added {
-    /// All of it, at most.
-    fn norm(&self) -> f64 {
-        let by_size = self.change * self.size;
+    /// What becomes of it behind layers that multiply it by `factor` at most, and what enters by `change`, the change included.
+    fn through(&self, factor: f64, change: f64) -> f64 {
+        let by_size = change * self.size;
         let by_change = match self.moved {
-            Some((centre, distance)) => by_size.min(centre + self.change * distance),
+            Some((centre, distance)) => by_size.min(factor * centre + change * distance),
             None => by_size,
         };
-        (self.rest + by_change) * SLACK
+        factor * self.rest + by_change
+    }
+
+    /// All of it, at most.
+    fn norm(&self) -> f64 {
+        self.through(1.0, self.change) * SLACK
     }
 }
 

@@ -1,5 +1,6 @@
 //! How far samples, and what networks make of them, go from 0 and from the input.
 
+use nalgebra::DMatrix;
 use nncert_core::Entering;
 
 /// What enters each layer with weights, and each block, of a network, at one input.
@@ -53,14 +54,30 @@ impl Reach {
 
     /// Of all of them, if there are any.
     pub(crate) fn of_all<'a>(all: impl IntoIterator<Item = &'a Self>) -> Self {
-        let mut all = all.into_iter();
-        let Some(mut reach) = all.next().cloned() else { return Self::unknown() };
-        all.for_each(|next| reach.join(next));
-        reach
+        let mut joined = None;
+        all.into_iter().for_each(|next| add(&mut joined, next.clone(), Self::join));
+        joined.unwrap_or_else(Self::unknown)
     }
 }
 
-pub(crate) fn join(reach: &mut Vec<LayerReach>, other: &[LayerReach]) {
+/// Joins what comes next to what there is, if there is anything.
+pub(crate) fn add<T>(all: &mut Option<T>, next: T, join: impl FnOnce(&mut T, &T)) {
+    match all {
+        Some(all) => join(all, &next),
+        None => *all = Some(next),
+    }
+}
+
+/// The input that networks are seen at, as a batch: values rounded to `f32`.
+pub(crate) fn rounded(input: &[f64]) -> DMatrix<f32> {
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "any point serves, if it is always the same"
+    )]
+    DMatrix::from_iterator(input.len(), 1, input.iter().map(|value| *value as f32))
+}
+
+fn join(reach: &mut Vec<LayerReach>, other: &[LayerReach]) {
     if reach.len() != other.len() {
         reach.clear();
     }
@@ -75,23 +92,33 @@ fn greater(a: f32, b: f32) -> f32 {
     if a.is_nan() || b.is_nan() { f32::INFINITY } else { a.max(b) }
 }
 
-/// Squares of norms and distances, while a block of samples is evaluated.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Squares(Vec<Vec<[f64; 2]>>);
+/// A look at what enters layers, while samples are evaluated a block at a time.
+#[derive(Debug)]
+pub(crate) struct Look<'a> {
+    around: Option<&'a Activations>,
+    /// Squares of norms and distances, of each layer and sample of the block.
+    squares: Vec<Vec<[f64; 2]>>,
+    reach: Option<Vec<LayerReach>>,
+}
 
-impl Squares {
-    /// Takes up what enters a layer. `around` may know nothing of it.
-    pub(crate) fn see(&mut self, entering: &Entering<'_, f32>, around: Option<&Activations>) {
+impl<'a> Look<'a> {
+    /// Distances are from these activations, where they know of a layer.
+    pub(crate) fn new(around: Option<&'a Activations>) -> Self {
+        Self { around, squares: Vec::new(), reach: None }
+    }
+
+    /// Takes up what enters a layer.
+    pub(crate) fn see(&mut self, entering: &Entering<'_, f32>) {
         let Entering { layer, first, values, rows } = *entering;
         let (length, count) =
             if rows { (values.ncols(), values.nrows()) } else { (values.nrows(), values.ncols()) };
-        if self.0.len() <= layer {
-            self.0.resize(layer + 1, Vec::new());
+        if self.squares.len() <= layer {
+            self.squares.resize(layer + 1, Vec::new());
         }
-        let sums = &mut self.0[layer];
+        let sums = &mut self.squares[layer];
         sums.resize(sums.len().max(first + count), [0.0; 2]);
         let sums = &mut sums[first..first + count];
-        let centre = around.and_then(|around| around.layers.get(layer));
+        let centre = self.around.and_then(|around| around.layers.get(layer));
         let centre = centre.filter(|centre| centre.len() == length);
         // In the widest vectors that the machine has; the order of sums is the same in all.
         pulp::Arch::new().dispatch(|| {
@@ -116,14 +143,21 @@ impl Squares {
         });
     }
 
-    /// The greatest of the first samples, for each layer.
-    pub(crate) fn reach(&self, count: usize) -> impl Iterator<Item = LayerReach> {
-        self.0.iter().map(move |sums| {
+    /// Ends a block, of which the first samples count.
+    pub(crate) fn end_block(&mut self, count: usize) {
+        let of_layer = |sums: &Vec<[f64; 2]>| {
             let most = |which: usize| {
                 sums.iter().take(count).map(|sums| root_up(sums[which])).fold(0.0, f32::max)
             };
             LayerReach { norm: most(0), distance: most(1) }
-        })
+        };
+        let of_block = self.squares.iter().map(of_layer).collect();
+        add(&mut self.reach, of_block, |all: &mut Vec<_>, next| join(all, next));
+    }
+
+    /// How far all of them went.
+    pub(crate) fn reach(self) -> Vec<LayerReach> {
+        self.reach.unwrap_or_default()
     }
 }
 

@@ -6,7 +6,7 @@ use core::ops::ControlFlow;
 
 use nalgebra::DMatrix;
 
-use crate::reach::{Activations, Margins, Reach, norm_up};
+use crate::reach::{Activations, Margins, Reach, add, norm_up, rounded};
 use crate::samples::Samples;
 use crate::{BatchClassifier, SmoothingError};
 
@@ -102,9 +102,18 @@ impl<'a, C: BatchClassifier + ?Sized> Run<'a, C> {
     }
 
     /// Asks for margins too, if they are wanted, and how far samples go: from 0 and from this input.
-    pub(crate) fn with_margins(self, margins: bool, input: &[f32]) -> Result<Self, SmoothingError> {
-        let around = if margins { self.classifier.activations(input)? } else { None };
+    pub(crate) fn with_margins(self, margins: bool, input: &[f64]) -> Result<Self, SmoothingError> {
+        if !margins {
+            return Ok(self);
+        }
+        self.check_inputs(input.len())?;
+        let around = self.classifier.activations(rounded(input).as_slice())?;
         Ok(Self { margins, around, ..self })
+    }
+
+    fn check_inputs(&self, found: usize) -> Result<(), SmoothingError> {
+        let expected = self.classifier.inputs();
+        if expected == found { Ok(()) } else { Err(SmoothingError::Inputs { expected, found }) }
     }
 
     /// The samples that the classifier was run on.
@@ -139,10 +148,7 @@ impl<'a, C: BatchClassifier + ?Sized> Run<'a, C> {
         indices: impl IntoIterator<Item = u64>,
         mut sink: impl FnMut(u64, Option<usize>, f32),
     ) -> Result<(), SmoothingError> {
-        let (expected, found) = (self.classifier.inputs(), samples.len());
-        if expected != found {
-            return Err(SmoothingError::Inputs { expected, found });
-        }
+        self.check_inputs(samples.len())?;
         let mut indices = indices.into_iter();
         let group = if cfg!(feature = "rayon") { GROUP * self.batch } else { self.batch };
         let mut some: Vec<u64> = Vec::new();
@@ -154,10 +160,8 @@ impl<'a, C: BatchClassifier + ?Sized> Run<'a, C> {
             }
             for part in self.group(samples, &some)? {
                 self.skipped += part.skipped;
-                match (&mut self.reach, part.reach) {
-                    (Some(reach), Some(next)) => reach.join(&next),
-                    (reach @ None, next) => *reach = next,
-                    (Some(_), None) => {}
+                if let Some(next) = part.reach {
+                    add(&mut self.reach, next, Reach::join);
                 }
                 part.labels
                     .into_iter()

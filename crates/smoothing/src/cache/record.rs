@@ -128,13 +128,7 @@ impl<C: BatchClassifier> Smoothed<C> {
             return Err(SmoothingError::Samples { name: "samples", samples: n });
         };
         let run = Run::new(self.classifier(), batch, n0 + n, &mut observer)?;
-        #[allow(clippy::cast_possible_truncation, reason = "any point serves")]
-        let centre: Vec<f32> = input.values.iter().map(|value| *value as f32).collect();
-        if centre.len() != self.classifier().inputs() {
-            let (expected, found) = (self.classifier().inputs(), centre.len());
-            return Err(SmoothingError::Inputs { expected, found });
-        }
-        let mut run = run.with_margins(margins, &centre)?;
+        let mut run = run.with_margins(margins, input.values)?;
         let selection = Samples::new(self.smoothing(), input, Purpose::Selection)?;
         let mut chosen = vec![0; self.classifier().classes()];
         let mut chosen_margins = Vec::new();
